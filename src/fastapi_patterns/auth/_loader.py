@@ -1,0 +1,73 @@
+"""Reads the signature of an application's user loader: the first parameter takes the claims, the rest are FastAPI's.
+
+Only parameters are resolved, never the return type, which may exist under TYPE_CHECKING alone.
+"""
+
+import inspect
+import typing
+from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from fastapi_patterns.exceptions import ConfigurationError
+
+__all__ = ["loader_parameters"]
+
+_REFUSED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def loader_parameters(load: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters after the first, keyword-only and with their annotations resolved.
+
+    Raises:
+        ConfigurationError: Not a callable that can take the claims first, or one that FastAPI could not call.
+    """
+    if not callable(load):
+        raise ConfigurationError(f"load_user must be a callable; got {type(load).__name__}")
+    name, function, bound = _unwrap(load)
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(f"{name} must return the user, not yield it")
+    parameters = list(inspect.signature(load).parameters.values())
+    if not parameters or parameters[0].kind not in (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    ):
+        raise ConfigurationError(f"{name} must take the claims as its first parameter: def load_user(claims, ...)")
+    rest = [parameter for parameter in parameters[1:] if parameter.name not in bound]
+    for parameter in rest:
+        if parameter.kind in _REFUSED or parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise ConfigurationError(f"{name}: FastAPI cannot fill the parameter {parameter}; name it plainly")
+    hints = _resolve(rest, function, name)
+    return [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints.get(parameter.name, parameter.empty))
+        for parameter in rest
+    ]
+
+
+def _unwrap(load: Callable[..., Any]) -> tuple[str, Callable[..., Any], set[str]]:
+    """Find the plain function behind partials and callable objects, and the parameters that a partial has filled."""
+    bound: set[str] = set()
+    function: Any = load
+    while isinstance(function, partial):
+        # A keyword that a partial binds is the application's choice; FastAPI would make a query parameter of it.
+        bound |= function.keywords.keys()
+        function = function.func
+    if not inspect.isroutine(function) and not inspect.isclass(function):
+        function = type(function).__call__
+    return getattr(function, "__qualname__", "load_user"), inspect.unwrap(function), bound
+
+
+def _resolve(parameters: list[inspect.Parameter], function: Any, name: str) -> dict[str, Any]:
+    annotations = {p.name: p.annotation for p in parameters if p.annotation is not p.empty}
+    try:
+        return typing.get_type_hints(
+            SimpleNamespace(__annotations__=annotations),
+            globalns=getattr(function, "__globals__", {}),
+            include_extras=True,
+        )
+    except NameError as error:
+        raise ConfigurationError(
+            f"{name}: the annotation of a parameter names {error.name!r}, which does not exist at run time. "
+            "Import it outside TYPE_CHECKING."
+        ) from error

@@ -1,0 +1,24 @@
+"""Error answers: one exception to raise, handlers that leak nothing, and an OpenAPI page that tells the truth.
+
+Needs no extra.
+"""
+
+from fastapi_patterns.errors.exceptions import AppException
+from fastapi_patterns.errors.handlers import (
+    app_exception_handler,
+    install_error_handlers,
+    validation_exception_handler,
+)
+from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer
+from fastapi_patterns.exceptions import ErrorInfo, ExceptionMap
+
+__all__ = [
+    "AppException",
+    "EnvelopeRenderer",
+    "ErrorInfo",
+    "ErrorRenderer",
+    "ExceptionMap",
+    "app_exception_handler",
+    "install_error_handlers",
+    "validation_exception_handler",
+]

@@ -1,0 +1,86 @@
+"""Answers what nobody handled with a 500 that says nothing, inside the request log and CORS.
+
+Starlette's own answer to an unhandled error is sent outside every other middleware: without the request id and
+without CORS headers. The exception is raised again, so that the server, tracing and test clients still see it.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fastapi_patterns._compat import is_async_callable
+from fastapi_patterns.context import response_started
+
+__all__ = ["CatchAllMiddleware", "mark_logged", "was_logged"]
+
+_log = logging.getLogger("fastapi_patterns.errors")
+_LOGGED = "__fastapi_patterns_logged__"
+
+ErrorResponse = Callable[[Request, Exception], Awaitable[Response]]
+
+
+class CatchAllMiddleware:
+    """Logs an unhandled exception once, answers 500 if nothing was sent yet, and raises it again.
+
+    An application's own handler for `Exception` or 500 makes the answer where there is one. With `debug=True` the
+    middleware steps aside for Starlette's debug page.
+
+    Args:
+        app: The application inside.
+        respond: Makes the answer.
+    """
+
+    def __init__(self, app: ASGIApp, respond: ErrorResponse) -> None:
+        self.app = app
+        self.respond = respond
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = response_started(scope)
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                started.set()
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            application = scope.get("app")
+            if getattr(application, "debug", False):
+                raise
+            if not was_logged(error):
+                _log.error("Unhandled %s", type(error).__qualname__, exc_info=error)
+                mark_logged(error)
+            if not started.is_set():
+                request = Request(scope, receive)
+                response = await self._answer(application, request, error)
+                await response(scope, receive, send)
+            raise
+
+    async def _answer(self, application: Any, request: Request, error: Exception) -> Response:
+        handlers = getattr(application, "exception_handlers", {})
+        own = handlers.get(Exception) or handlers.get(500)
+        if own is None:
+            return await self.respond(request, error)
+        if is_async_callable(own):
+            return await own(request, error)  # type: ignore[no-any-return]
+        return await run_in_threadpool(own, request, error)
+
+
+def mark_logged(error: BaseException) -> None:
+    """Remember on the exception itself that it has been logged, so that no second place logs it."""
+    error.__dict__[_LOGGED] = True
+
+
+def was_logged(error: BaseException | None) -> bool:
+    """Tell whether `mark_logged` saw this exception."""
+    return error is not None and _LOGGED in getattr(error, "__dict__", ())

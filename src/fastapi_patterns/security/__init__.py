@@ -1,0 +1,45 @@
+"""Tokens and passwords: pure functions and objects, no FastAPI, no I/O, the clock injected.
+
+Needs the extra `security` (python-jose, passlib, argon2-cffi, bcrypt).
+
+The usual copies import `hash_password`, `verify_password`, `create_access_token` and `decode_token`: they are
+here under the same names, over default objects that are made on first use from the environment.
+"""
+
+from fastapi_patterns._optional import require
+
+require("jose", "passlib", "argon2", "bcrypt", extra="security", room="fastapi_patterns.security")
+
+from fastapi_patterns.security.claims import Claims  # noqa: E402 (the check above comes first)
+from fastapi_patterns.security.errors import (  # noqa: E402
+    PasswordError,
+    TokenClaimsError,
+    TokenError,
+    TokenExpiredError,
+    TokenMalformedError,
+    TokenSignatureError,
+)
+from fastapi_patterns.security.passwords import PasswordHasher, hash_password, verify_password  # noqa: E402
+from fastapi_patterns.security.tokens import (  # noqa: E402
+    TokenCodec,
+    TokenConfig,
+    create_access_token,
+    decode_token,
+)
+
+__all__ = [
+    "Claims",
+    "PasswordError",
+    "PasswordHasher",
+    "TokenClaimsError",
+    "TokenCodec",
+    "TokenConfig",
+    "TokenError",
+    "TokenExpiredError",
+    "TokenMalformedError",
+    "TokenSignatureError",
+    "create_access_token",
+    "decode_token",
+    "hash_password",
+    "verify_password",
+]

@@ -1,0 +1,1 @@
+"""The pytest plugin. Needs the extra `testing`; this module and `plugin` import only pytest."""

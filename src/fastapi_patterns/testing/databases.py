@@ -1,0 +1,175 @@
+"""Test databases: the application's `Database` objects are bound to one transaction a test, which is rolled back.
+
+Binding the object, not overriding a dependency, is what reaches tasks, stores and `session_scope()` too.
+"""
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.orm import Session
+
+from fastapi_patterns.db import AsyncDatabase, Database
+from fastapi_patterns.stack import stack_of
+from fastapi_patterns.testing._config import load, setting
+
+__all__ = ["Databases"]
+
+_NO_DATABASE = (
+    "The application has no database that the plugin knows. Register one with "
+    "install_stack(app, resources=[database]), or name the application's own dependency: "
+    "fastapi_get_db = 'package.module:get_db' and fastapi_metadata = 'package.module:Base'."
+)
+
+
+class Databases:
+    """The databases of one application, each beside an engine for tests that is made once a test run.
+
+    Args:
+        app: The application; the databases are the resources of its stack.
+        config: Says where the test database is, and names a `get_db` of the application's own.
+    """
+
+    def __init__(self, app: FastAPI, config: pytest.Config) -> None:
+        stack = stack_of(app)
+        resources = stack.resources if stack else ()
+        self._app = app
+        self._url = setting(config, "fastapi_db")
+        self._sync = [resource for resource in resources if isinstance(resource, Database)]
+        self._async = [resource for resource in resources if isinstance(resource, AsyncDatabase)]
+        self._get_db: Callable[..., Any] | None = None
+        if setting(config, "fastapi_get_db"):
+            self._get_db = load(config, "fastapi_get_db")
+            metadata = _metadata(load(config, "fastapi_metadata"))
+            if inspect.isasyncgenfunction(self._get_db) or inspect.iscoroutinefunction(self._get_db):
+                self._async.append(AsyncDatabase("sqlite://", metadata=metadata))
+            else:
+                self._sync.append(Database("sqlite://", metadata=metadata))
+        self._engines: dict[int, Database] = {}
+        self._connections: list[tuple[Database, Connection]] = []
+
+    @contextmanager
+    def isolated(self, overrides: dict[Any, Any]) -> Iterator[None]:
+        """Bind every database for one test and roll back what it did.
+
+        Async databases are bound inside the application's lifespan, in the event loop that serves the requests.
+        """
+        router = self._app.router
+        lifespan = router.lifespan_context
+        with ExitStack() as opened:
+            for database in self._sync:
+                connection = opened.enter_context(self._transaction(database))
+                opened.enter_context(database.bound_to(connection))
+                self._connections.append((database, connection))
+            if self._get_db is not None:
+                overrides[self._get_db] = self._override()
+            if self._async:
+                router.lifespan_context = self._around(lifespan)
+            try:
+                yield
+            finally:
+                router.lifespan_context = lifespan
+                self._connections.clear()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Open the test's own session on the first sync database."""
+        if not self._connections:
+            pytest.fail(
+                "the db fixture is for a sync Database; the application's database is async"
+                if self._async
+                else _NO_DATABASE,
+                pytrace=False,
+            )
+        database, _ = self._connections[0]
+        session = database._open()
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def dispose(self) -> None:
+        """Close the test engines."""
+        for database in self._engines.values():
+            database.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, database: Database) -> Iterator[Connection]:
+        engine = self._engine_of(database).engine
+        with engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                yield connection
+            finally:
+                transaction.rollback()
+
+    def _engine_of(self, database: Database) -> Database:
+        found = self._engines.get(id(database))
+        if found is None:
+            _require_metadata(database)
+            found = Database(self._url, metadata=database.metadata)
+            found.create_all()
+            self._engines[id(database)] = found
+        return found
+
+    def _override(self) -> Callable[..., Any]:
+        """Stand in for the application's `get_db`: it does not commit, so a commit that is forgotten shows."""
+        if self._connections and self._sync:
+            database = self._sync[-1]
+
+            def get_db() -> Iterator[Session]:
+                with database._open() as session:
+                    yield session
+
+            return get_db
+        asynchronous = self._async[-1]
+
+        async def get_async_db() -> AsyncIterator[Any]:
+            async with asynchronous._open() as session:
+                yield session
+
+        return get_async_db
+
+    def _around(self, lifespan: Any) -> Any:
+        @asynccontextmanager
+        async def isolated_lifespan(app: Any) -> AsyncIterator[Any]:
+            async with AsyncExitStack() as opened:
+                for database in self._async:
+                    await opened.enter_async_context(self._async_transaction(database))
+                async with lifespan(app) as state:
+                    yield state
+
+        return isolated_lifespan
+
+    @asynccontextmanager
+    async def _async_transaction(self, database: AsyncDatabase) -> AsyncIterator[None]:
+        _require_metadata(database)
+        async with AsyncDatabase(self._url, metadata=database.metadata) as tests:
+            await tests.create_all()
+            async with tests.engine.connect() as connection:
+                transaction = await connection.begin()
+                try:
+                    async with database.bound_to(connection):
+                        yield
+                finally:
+                    await transaction.rollback()
+
+
+def _metadata(found: Any) -> MetaData:
+    metadata = found if isinstance(found, MetaData) else getattr(found, "metadata", None)
+    if not isinstance(metadata, MetaData):
+        raise pytest.UsageError("fastapi_metadata must name a declarative Base or a MetaData")
+    return metadata
+
+
+def _require_metadata(database: Database | AsyncDatabase) -> None:
+    if database.metadata is None:
+        pytest.fail(
+            f"{database!r} was made without its tables: pass {type(database).__name__}(..., metadata=Base.metadata), "
+            "so that tests can create them.",
+            pytrace=False,
+        )
