@@ -101,7 +101,8 @@ def configure_logging(
     """Send every logger's records to one stream, in one format, with the request id.
 
     Takes over uvicorn's loggers: its access log is switched off, since it would repeat every request with the full
-    query string; httpx's line for each outgoing call, which does the same, is raised to WARNING. Call it again to change a setting; handlers that others put on the root logger stay.
+    query string; httpx's line for each outgoing call, which does the same, is raised to WARNING. Call it again to
+    change a setting; handlers that others put on the root logger stay.
 
     Call it in the application's lifespan, or start uvicorn with `log_config=None`: uvicorn sets its loggers up when
     it starts and would undo an earlier call.

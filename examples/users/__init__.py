@@ -1,0 +1,1 @@
+"""Users in a database: the smallest application with a test for each route."""
