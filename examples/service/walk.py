@@ -1,0 +1,132 @@
+"""Drives the running service as a client would, one line a step; any surprise ends in a non-zero exit."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from fastapi_patterns import TokenCodec, TokenConfig
+
+ALLOWED, FOREIGN = "http://localhost:5173", "https://evil.example"
+ADA = {"email": "ada@example.com", "name": "Ada", "password": "correct horse"}
+EVE = {"email": "eve@example.com", "name": "Eve", "password": "battery staple"}
+
+Check = Callable[[httpx2.Response], bool]
+
+
+class Walk:
+    """The steps that were taken, and how many went as expected."""
+
+    def __init__(self, client: httpx2.Client) -> None:
+        self.client = client
+        self.surprises = 0
+        self.steps = 0
+
+    def step(self, what: str, method: str, path: str, *, status: int, check: Check | None = None, **sent: Any) -> Any:
+        """Send a request, print what came back, and return its JSON."""
+        started = time.perf_counter()
+        answer = self.client.request(method, path, **sent)
+        took = time.perf_counter() - started
+        self.steps += 1
+        good = answer.status_code == status and (check is None or check(answer))
+        self.surprises += not good
+        mark = "ok  " if good else "FAIL"
+        print(f"{mark} {what:<42} {method:<7} {path:<18} {answer.status_code}  {took * 1000:6.1f} ms")
+        if not good:
+            print(f"     expected {status}; got {answer.text[:200]}")
+        return answer.json() if answer.headers.get("content-type", "").endswith("json") else None
+
+
+def walk(url: str, secret_key: str, log: Path) -> int:
+    """Take every step and show the log that the service wrote; 0 when nothing surprised."""
+    with httpx2.Client(base_url=url, timeout=10) as client:
+        taken = Walk(client)
+        headers = _accounts(taken, TokenCodec(TokenConfig(secret_key=secret_key)))
+        _notes_and_errors(taken, headers)
+        _upstream(taken)
+        _cors(taken)
+    print(f"\n{taken.steps} steps, {taken.surprises} surprises. The service's log:\n")
+    lines = log.read_text().splitlines()
+    shown = [line for line in lines if line.startswith(("GET ", "POST ", "OPTIONS ")) or "mail" in line]
+    print("\n".join(f"  {line}" for line in shown))
+    return 1 if taken.surprises else 0
+
+
+def _accounts(taken: Walk, tokens: TokenCodec) -> Mapping[str, str]:
+    taken.step("register", "POST", "/auth/register", json=ADA, status=201, check=lambda a: "password" not in a.text)
+    login = {"username": ADA["email"], "password": ADA["password"]}
+    token = taken.step("log in", "POST", "/auth/login", data=login, status=200)["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    taken.step("who am I", "GET", "/me", headers=headers, status=200, check=lambda a: a.json()["email"] == ADA["email"])
+    taken.step("without a token", "GET", "/me", status=401, check=lambda a: a.headers["www-authenticate"] == "Bearer")
+    wrong = {**login, "password": "wrong"}
+    taken.step("a wrong password", "POST", "/auth/login", data=wrong, status=401, check=_is_error)
+    expired = tokens.encode({"sub": 1}, expires_delta=timedelta(minutes=-5))
+    taken.step("an expired token", "GET", "/me", headers={"Authorization": f"Bearer {expired}"}, status=401)
+    head, payload, signature = token.split(".")
+    changed = "A" if signature[0] != "A" else "B"
+    tampered = f"{head}.{payload}.{changed}{signature[1:]}"
+    taken.step("a tampered token", "GET", "/me", headers={"Authorization": f"Bearer {tampered}"}, status=401)
+    taken.step("not an administrator", "GET", "/admin/users", headers=headers, status=403)
+    return headers
+
+
+def _notes_and_errors(taken: Walk, headers: Mapping[str, str]) -> None:
+    note = taken.step("write a note", "POST", "/notes", headers=headers, json={"text": "buy milk"}, status=201)
+    path = f"/notes/{note['id']}"
+    taken.step("read it", "GET", path, headers=headers, status=200, check=lambda a: a.json() == note)
+    taken.step("somebody else registers", "POST", "/auth/register", json=EVE, status=201)
+    login = {"username": EVE["email"], "password": EVE["password"]}
+    token = taken.step("and logs in", "POST", "/auth/login", data=login, status=200)["access_token"]
+    eve = {"Authorization": f"Bearer {token}"}
+    taken.step("another user's note", "GET", path, headers=eve, status=404, check=_is_error)
+    bad = {"email": "nonsense", "password": "hunter2hunter2"}
+    taken.step(
+        "a validation error, without the input",
+        "POST",
+        "/auth/register",
+        json=bad,
+        status=422,
+        check=lambda a: "hunter2" not in a.text and a.json()["errors"][0]["field"] == "body.email",
+    )
+    taken.step("an address that is taken", "POST", "/auth/register", json=ADA, status=409, check=_is_error)
+
+
+def _upstream(taken: Walk) -> None:
+    taken.step("the upstream is up", "GET", "/joke", status=200)
+    taken.step("the upstream is slow", "GET", "/joke?mode=slow", status=504, check=_is_error)
+    taken.step("the upstream is down", "GET", "/joke?mode=down", status=502, check=_is_error)
+
+
+def _cors(taken: Walk) -> None:
+    def preflight(origin: str) -> dict[str, str]:
+        return {"Origin": origin, "Access-Control-Request-Method": "GET"}
+
+    taken.step(
+        "preflight from an allowed origin",
+        "OPTIONS",
+        "/me",
+        headers=preflight(ALLOWED),
+        status=200,
+        check=lambda a: a.headers["access-control-allow-origin"] == ALLOWED,
+    )
+    taken.step(
+        "preflight from a foreign origin",
+        "OPTIONS",
+        "/me",
+        headers=preflight(FOREIGN),
+        status=400,
+        check=lambda a: "access-control-allow-origin" not in a.headers,
+    )
+
+
+def _is_error(answer: httpx2.Response) -> bool:
+    return set(answer.json()) <= {"error", "code"}
+
+
+if __name__ == "__main__":
+    sys.exit("Run scripts/demo --walk")
