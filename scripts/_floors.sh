@@ -1,0 +1,26 @@
+# The unit part of the suite on the lowest declared versions: called by `scripts/test --floors`.
+VENV="${VENV_FLOORS:-.venv-floors}"
+. "$(dirname "${BASH_SOURCE[0]}")/_env.sh"
+
+if [ ! -x "$VENV/bin/python" ]; then
+  python=$(find_python)
+  say "Making $VENV with $("$python" --version)"
+  "$python" -m venv "$VENV"
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+fi
+key=$(cksum < pyproject.toml)
+if [ "$(cat "$VENV/.floors" 2>/dev/null)" != "$key" ]; then
+  say "Installing the lowest declared versions"
+  "$VENV/bin/python" scripts/_floors.py security db async-db http fast standard postgres > "$VENV/floors.txt"
+  # Plain httpx: the TestClient of the oldest Starlette knows no httpx2. greenlet: the oldest SQLAlchemy's own marker
+  # leaves it out on some machines.
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$VENV/floors.txt" \
+    httpx greenlet "pytest==9.*" pytest-asyncio hypothesis uvicorn markdown-it-py
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+  printf '%s' "$key" > "$VENV/.floors"
+fi
+say "Running the unit part on the floors, $("$VENV/bin/python" --version)"
+# anyio has renamed the class that the oldest Starlette's TestClient takes from it.
+exec "$VENV/bin/python" -m pytest tests -m "not services and not browser" \
+  --ignore tests/live --ignore tests/docs --ignore tests/benchmarks --ignore tests/browser \
+  -W "ignore:.*BlockingPortal.*:DeprecationWarning" "$@"

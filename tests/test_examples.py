@@ -1,0 +1,28 @@
+"""The examples' own suites, each run as a project of its own, as its reader would."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECTS = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml"))
+
+
+@pytest.mark.parametrize("project", PROJECTS, ids=lambda path: path.name)
+def test_example(project: Path) -> None:
+    """The example's tests pass through the plugin alone, with the example's own configuration."""
+    command = [sys.executable, "-m", "pytest", "-q", "-c", str(project / "pyproject.toml"), str(project)]
+    # Nothing of this suite's own run may leak in: no options, no secret, no worker of pytest-xdist.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "COV_")) and name not in ("SECRET_KEY", "DATABASE_URL")
+    }
+    ran = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert " passed" in ran.stdout
