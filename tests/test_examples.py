@@ -21,8 +21,6 @@ def test_example(project: Path) -> None:
         for name, value in os.environ.items()
         if not name.startswith(("PYTEST_", "COV_")) and name not in ("SECRET_KEY", "DATABASE_URL")
     }
-    ran = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert " passed" in ran.stdout

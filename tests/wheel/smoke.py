@@ -97,9 +97,7 @@ def standard() -> None:
 
     get_current_user = make_current_user(load_user, tokens=tokens, token_url="auth/login")
     app = FastAPI()
-    install_stack(
-        app, allow_origins=["https://app.example"], resources=[database, other, HttpClient(), TaskQueue()]
-    )
+    install_stack(app, allow_origins=["https://app.example"], resources=[database, other, HttpClient(), TaskQueue()])
 
     @app.get("/me")
     def me(user: Annotated[User, Depends(get_current_user)]) -> dict[str, int]:

@@ -1,0 +1,60 @@
+"""Every Python block of the README and the docs runs as it stands."""
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*/*.md"))]
+# The one escape: a page that shows what people paste today may warn, as that code does.
+WARNINGS_ALLOWED = "<!-- python: warnings allowed -->"
+
+
+def _program(page: Path) -> str:
+    """Put the blocks of a page into one program, each at the line where the page has it."""
+    lines: list[str] = []
+    for token in MarkdownIt().parse(page.read_text()):
+        if token.type == "fence" and token.info.strip() == "python" and token.map:
+            start = token.map[0] + 1  # the fence itself is no code
+            lines += [""] * (start - len(lines))
+            lines += token.content.splitlines()
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
+    """The blocks of a page run in order in a fresh process, without a warning."""
+    program = _program(page)
+    if not program.strip():
+        assert "```python" not in page.read_text(), "a Python block that the parser did not find"
+        return
+    script = tmp_path / f"{page.stem}.py"
+    script.write_text(program)
+    warnings = [] if WARNINGS_ALLOWED in page.read_text() else ["-W", "error"]
+    environment = {**os.environ, "SECRET_KEY": secrets.token_urlsafe(64), "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        [sys.executable, *warnings, str(script)],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, f"{page.relative_to(ROOT)} (line numbers are the page's):\n{ran.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_included_files_and_links_exist(page: Path) -> None:
+    """Every included file, and every relative link to a file, is there."""
+    text = page.read_text()
+    included = re.findall(r"^```\{literalinclude\} (\S+)", text, re.MULTILINE)
+    linked = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if not re.match(r"[a-z]+:", target)]
+    missing = [target for target in included + linked if not (page.parent / target).exists()]
+    assert missing == []
