@@ -5,7 +5,8 @@ application pays for what it uses and a missing extra is reported by name. Each 
 by itself, `fastapi_patterns.security` for example.
 """
 
-from typing import TYPE_CHECKING
+# Type checkers take the name for typing.TYPE_CHECKING; importing `typing` would be most of what this module costs.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from fastapi_patterns.auth import make_current_user as make_current_user

@@ -1,4 +1,4 @@
-"""Uses the installed wheel as a newcomer would; run by `scripts/test-wheel` as `smoke.py bare` or `smoke.py standard`."""
+"""Uses the installed wheel as a newcomer would: `smoke.py bare` or `smoke.py standard`, by `scripts/test-wheel`."""
 
 import asyncio
 import sys

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios to a stated floor, measured side by side in one run."""
