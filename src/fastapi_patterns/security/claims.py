@@ -9,7 +9,7 @@ from fastapi_patterns.security.errors import TokenClaimsError, TokenExpiredError
 
 __all__ = ["Claims", "check_claims"]
 
-# 9999-12-31T23:59:59Z, the last second that `datetime` can carry.
+# 9999-12-31T23:59:59Z, the last second that `datetime` can carry. A token may say more; it is valid for longer.
 _LAST_SECOND = 253_402_300_799
 
 
@@ -32,13 +32,13 @@ class Claims(Mapping[str, Any]):
     @property
     def expires_at(self) -> datetime:
         """When the token ends, in UTC (`exp`, RFC 7519 section 4.1.4)."""
-        return datetime.fromtimestamp(self._values["exp"], UTC)
+        return _datetime(self._values["exp"])
 
     @property
     def issued_at(self) -> datetime | None:
         """When the token was made, in UTC, or None (`iat`, RFC 7519 section 4.1.6)."""
         iat = self._values.get("iat")
-        return None if iat is None else datetime.fromtimestamp(iat, UTC)
+        return None if iat is None else _datetime(iat)
 
     @property
     def jti(self) -> str | None:
@@ -87,11 +87,12 @@ def check_claims(
     if expires is None:
         raise TokenClaimsError("exp", "is missing")
     not_before, issued = _moment(values, "nbf"), _moment(values, "iat")
-    if now >= expires + leeway:
+    # The leeway is added to the clock: a claim may be an int too large for arithmetic with a float.
+    if now - leeway >= expires:
         raise TokenExpiredError("the token has expired")
-    if not_before is not None and now < not_before - leeway:
+    if not_before is not None and now + leeway < not_before:
         raise TokenClaimsError("nbf", "lies in the future")
-    if issued is not None and now < issued - leeway:
+    if issued is not None and now + leeway < issued:
         raise TokenClaimsError("iat", "lies in the future")
     if issuer is not None and values.get("iss") != issuer:
         raise TokenClaimsError("iss", "is not the configured issuer")
@@ -102,6 +103,10 @@ def check_claims(
     _check_text(values, "jti", required=False)
 
 
+def _datetime(seconds: float) -> datetime:
+    return datetime.fromtimestamp(min(max(seconds, 0), _LAST_SECOND), UTC)
+
+
 def _moment(values: Mapping[str, Any], name: str) -> float | None:
     if name not in values:
         return None
@@ -109,8 +114,6 @@ def _moment(values: Mapping[str, Any], name: str) -> float | None:
     # bool is an int in Python; a JSON `true` is no NumericDate (RFC 7519 section 2).
     if type(value) is not int and not (type(value) is float and math.isfinite(value)):
         raise TokenClaimsError(name, "is not a finite number")
-    if not 0 <= value <= _LAST_SECOND:
-        raise TokenClaimsError(name, "is not a moment between the years 1970 and 9999")
     return value
 
 
@@ -134,7 +137,6 @@ def _check_text(values: Mapping[str, Any], name: str, *, required: bool) -> None
     value = values[name]
     if not isinstance(value, str) or not value:
         raise TokenClaimsError(name, "is not a non-empty string")
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # a lone surrogate: JSON can spell it, no database or log can store it
-        raise TokenClaimsError(name, "is not valid Unicode") from None
+    # JSON can spell a lone surrogate and NUL; databases and logs cannot take them.
+    if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        raise TokenClaimsError(name, "holds NUL or a lone surrogate")

@@ -16,7 +16,7 @@ MAKE_ONE = 'python -c "import secrets; print(secrets.token_urlsafe(64))"'
 
 # Text that is a public key, a certificate or a JWK: an attacker knows it, so it must never be an HMAC secret
 # (RFC 8725 section 2.1).
-_KEY_TEXT = re.compile(rb'-----BEGIN |^\s*(ssh-[a-z0-9]+|ecdsa-sha2-\S+) |^\s*\{.*"kty"', re.DOTALL)
+_KEY_TEXT = re.compile(rb'-----BEGIN |ssh-rsa|^\s*(ssh-[a-z0-9]+|ecdsa-sha2-\S+) |^\s*\{.*"kty"', re.DOTALL)
 # The same as DER: a SEQUENCE whose length is that of the whole text.
 _DER_SEQUENCE = 0x30
 

@@ -1,0 +1,222 @@
+"""Passwords: hashing with argon2id, verifying everything that an application may already have."""
+
+import base64
+import hashlib
+import hmac
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import argon2
+import bcrypt
+import pytest
+
+from fastapi_patterns.exceptions import ConfigurationError
+from fastapi_patterns.security import PasswordError, PasswordHasher, hash_password, verify_password
+
+PASSWORD = "correct horse battery staple"
+RAW = PASSWORD.encode()
+SALT = bcrypt.gensalt(4)
+
+
+@pytest.fixture
+def hasher() -> PasswordHasher:
+    """A hasher whose parameters are only good for tests."""
+    return PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
+@pytest.fixture
+def argon2_checks(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The passwords that argon2 really checked, in order."""
+    seen: list[bytes] = []
+    real = argon2.low_level.verify_secret
+
+    def counted(hashed: bytes, secret: bytes, kind: Any) -> bool:
+        seen.append(secret)
+        return real(hashed, secret, kind)
+
+    monkeypatch.setattr(argon2.low_level, "verify_secret", counted)
+    return seen
+
+
+def passlib_hash(scheme: str, **settings: Any) -> str:
+    """Hash the password as an application on passlib did."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import passlib.hash
+
+        return str(getattr(passlib.hash, scheme).using(**settings).hash(PASSWORD))
+
+
+def bcrypt_sha256_v1() -> str:
+    """passlib's bcrypt_sha256 before 1.7.3: bcrypt over the base64 of a plain SHA-256."""
+    key = base64.b64encode(hashlib.sha256(RAW).digest())
+    hashed = bcrypt.hashpw(key, SALT).decode()
+    return f"$bcrypt-sha256$2b,4${hashed[7:29]}${hashed[29:]}"
+
+
+def bcrypt_sha256_v2() -> str:
+    """passlib's bcrypt_sha256 since 1.7.3: the digest is keyed with the salt."""
+    salt = SALT.decode()[7:]
+    key = base64.b64encode(hmac.digest(salt.encode(), RAW, "sha256"))
+    hashed = bcrypt.hashpw(key, SALT).decode()
+    return f"$bcrypt-sha256$v=2,t=2b,r=4${hashed[7:29]}${hashed[29:]}"
+
+
+OLDER_HASHES: dict[str, Callable[[], str]] = {
+    "2b": lambda: bcrypt.hashpw(RAW, SALT).decode(),
+    "2a": lambda: bcrypt.hashpw(RAW, SALT.replace(b"$2b$", b"$2a$")).decode(),
+    "2y": lambda: bcrypt.hashpw(RAW, SALT).decode().replace("$2b$", "$2y$"),
+    "django_bcrypt": lambda: "bcrypt$" + bcrypt.hashpw(RAW, SALT).decode(),
+    "django_bcrypt_sha256": lambda: (
+        "bcrypt_sha256$" + bcrypt.hashpw(hashlib.sha256(RAW).hexdigest().encode(), SALT).decode()
+    ),
+    "bcrypt_sha256 v1": bcrypt_sha256_v1,
+    "bcrypt_sha256 v2": bcrypt_sha256_v2,
+    "django_argon2": lambda: "argon2" + argon2.PasswordHasher(1, 64, 1).hash(RAW),
+    "argon2i": lambda: argon2.PasswordHasher(1, 64, 1, type=argon2.Type.I).hash(RAW),
+    "pbkdf2_sha1": lambda: passlib_hash("pbkdf2_sha1", rounds=10),
+    "pbkdf2_sha256": lambda: passlib_hash("pbkdf2_sha256", rounds=10),
+    "pbkdf2_sha512": lambda: passlib_hash("pbkdf2_sha512", rounds=10),
+    "django_pbkdf2_sha1": lambda: passlib_hash("django_pbkdf2_sha1", rounds=10),
+    "django_pbkdf2_sha256": lambda: passlib_hash("django_pbkdf2_sha256", rounds=10),
+    "django_salted_sha1": lambda: passlib_hash("django_salted_sha1"),
+    "django_salted_md5": lambda: passlib_hash("django_salted_md5"),
+    "sha256_crypt": lambda: passlib_hash("sha256_crypt", rounds=1000),
+    "sha512_crypt": lambda: passlib_hash("sha512_crypt", rounds=1000),
+    "md5_crypt": lambda: passlib_hash("md5_crypt"),
+    "phpass": lambda: passlib_hash("phpass", rounds=7),
+    "scrypt": lambda: passlib_hash("scrypt", rounds=4),
+}
+
+
+@pytest.mark.parametrize("scheme", OLDER_HASHES)
+def test_an_older_hash_is_verified_and_renewed(scheme: str, hasher: PasswordHasher) -> None:
+    """The right password matches, a wrong one does not, and after a success there is an argon2id hash to store."""
+    stored = OLDER_HASHES[scheme]()
+    assert hasher.verify("wrong", stored) is False
+    assert hasher.verify(PASSWORD + "\0", stored) is False
+    assert hasher.verify_and_update("wrong", stored) == (False, None)
+    matched, renewed = hasher.verify_and_update(PASSWORD, stored)
+    assert matched is True
+    assert renewed is not None
+    assert renewed.startswith("$argon2id$")
+    assert hasher.verify_and_update(PASSWORD, renewed) == (True, None)
+
+
+def test_a_new_hash_is_argon2id_of_the_recommended_strength() -> None:
+    """The default parameters are those of RFC 9106, above the minimum of ASVS 5.0."""
+    asked = argon2.extract_parameters(PasswordHasher().hash(PASSWORD))
+    assert (asked.type, asked.time_cost, asked.memory_cost, asked.parallelism) == (argon2.Type.ID, 3, 65536, 4)
+
+
+def test_equal_passwords_have_different_hashes(hasher: PasswordHasher) -> None:
+    """Every hash has a salt of its own."""
+    assert hasher.hash(PASSWORD) != hasher.hash(PASSWORD)
+
+
+def test_a_changed_cost_is_renewed(hasher: PasswordHasher) -> None:
+    """A hash of other parameters is replaced at the next login."""
+    weaker = PasswordHasher(time_cost=1, memory_cost=32, parallelism=1).hash(PASSWORD)
+    assert hasher.needs_update(weaker) is True
+    assert hasher.verify_and_update(PASSWORD, weaker)[1] is not None
+    assert hasher.needs_update(hasher.hash(PASSWORD)) is False
+
+
+@pytest.mark.parametrize(
+    "password", ["", " ", "p" * 73, "p" * 4096, "nul\0inside", "\U0001f600" * 64, "cafe\u0301", b"raw\xff"]
+)
+def test_passwords_are_taken_as_they_are(password: str | bytes, hasher: PasswordHasher) -> None:
+    """Empty, long, with NUL, of emoji, decomposed or bytes: hashed and verified without change."""
+    stored = hasher.hash(password)
+    assert hasher.verify(password, stored) is True
+    assert hasher.verify(password + (" " if isinstance(password, str) else b" "), stored) is False
+
+
+@pytest.mark.parametrize("password", ["\ud800", "x" * 4097])
+def test_what_cannot_be_hashed_is_a_password_error(password: str, hasher: PasswordHasher) -> None:
+    """A lone surrogate or a novel is refused with words, and never matches."""
+    with pytest.raises(PasswordError, match="valid Unicode text of at most 4096 characters") as caught:
+        hasher.hash(password)
+    assert password not in str(caught.value)
+    assert hasher.verify(password, hasher.hash("x")) is False
+
+
+GARBAGE = [
+    None, "", "!", "x", "$", "plaintext", "$argon2id$", "$argon2id$v=19$m=64,t=1,p=1$YWJj", "$argon2id$v=19$m=x$a$b",
+    "$2b$04$", "$2b$04$" + "x" * 52, "$2b$99$" + "." * 53, "$2b$03$" + "." * 53, "$2x$04$" + "." * 53,
+    "$pbkdf2-sha256$29000$$", "$pbkdf2-sha256$1212$4vjV83LKPjQzk31VI4E0Vw$", "$scrypt$ln=99,r=8,p=1$YWJj$YWJj",
+    "$5$rounds=1000$salt", "$6$", "pbkdf2_sha256$10$salt$", "sha1$salt$", "md5$$", "\ud800", "\0", "é" * 60,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("stored", GARBAGE, ids=repr)
+def test_a_hash_that_is_none_costs_one_check(
+    stored: str | None, hasher: PasswordHasher, argon2_checks: list[bytes]
+) -> None:
+    """No hash, an empty or a damaged one: a clean False at the cost of a real verification."""
+    assert hasher.verify("a password", stored) is False
+    assert argon2_checks == [b"a password"]
+    assert hasher.verify_and_update("a password", stored) == (False, None)
+
+
+def test_a_real_check_is_not_doubled(hasher: PasswordHasher, argon2_checks: list[bytes]) -> None:
+    """A wrong password against a good hash costs exactly one verification, like an unknown user."""
+    stored = hasher.hash(PASSWORD)
+    assert hasher.verify("wrong", stored) is False
+    assert len(argon2_checks) == 1
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        "$argon2id$v=19$m=64,t=1000000,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        "$argon2id$v=19$m=2048,t=1,p=200$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        "$2b$31$" + "." * 53,
+        "$6$rounds=999999999$salt$" + "." * 86,
+        "$pbkdf2-sha256$999999999$MDEyMzQ1Njc4OWFiY2RlZg$" + "." * 43,
+        "pbkdf2_sha256$999999999$salt$" + "A" * 43 + "=",
+        "$scrypt$ln=24,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$" + "A" * 43,
+        "$scrypt$ln=4,r=8,p=999$MDEyMzQ1Njc4OWFiY2RlZg$" + "A" * 43,
+        "$P$S" + "." * 30,
+    ],
+    ids=lambda stored: stored[:24],
+)
+def test_a_hash_that_asks_for_too_much_is_not_computed(
+    stored: str, hasher: PasswordHasher, argon2_checks: list[bytes]
+) -> None:
+    """One bad row must not cost gigabytes or minutes: it is refused at the cost of a real verification."""
+    assert hasher.verify("a password", stored) is False
+    assert argon2_checks == [b"a password"]
+
+
+def test_a_long_password_does_not_match_by_its_beginning(hasher: PasswordHasher) -> None:
+    """A bcrypt hash of 72 bytes does not let a longer password in, unless the application says so."""
+    stored = bcrypt.hashpw(b"p" * 72, SALT).decode()
+    assert hasher.verify("p" * 72, stored) is True
+    assert hasher.verify("p" * 73, stored) is False
+    older = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1, truncate_bcrypt=True)
+    assert older.verify("p" * 73, stored) is True
+    assert older.verify("q" * 73, stored) is False
+
+
+@pytest.mark.parametrize("settings", [{"time_cost": 0}, {"parallelism": 0}, {"memory_cost": 31, "parallelism": 4}])
+def test_parameters_out_of_range_are_refused(settings: dict[str, int]) -> None:
+    """The message says what argon2 needs and what it got."""
+    with pytest.raises(ConfigurationError, match=r"argon2 needs .* got time_cost="):
+        PasswordHasher(**settings)
+
+
+def test_a_repr_shows_the_parameters(hasher: PasswordHasher) -> None:
+    """Enough to compare two set-ups, and nothing of a password."""
+    hasher.verify(PASSWORD, None)
+    assert repr(hasher) == "PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)"
+
+
+def test_the_usual_functions_work_together() -> None:
+    """`hash_password` and `verify_password` are a pair, and take None for an unknown user."""
+    stored = hash_password(PASSWORD)
+    assert verify_password(PASSWORD, stored) is True
+    assert verify_password("wrong", stored) is False
+    assert verify_password(PASSWORD, None) is False

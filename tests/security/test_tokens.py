@@ -1,0 +1,555 @@
+"""Tokens: what is written, what is accepted, and that nothing but a TokenError ever leaves."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jose import jwk, jwt
+
+from fastapi_patterns.exceptions import ConfigurationError
+from fastapi_patterns.security import (
+    Claims,
+    TokenClaimsError,
+    TokenCodec,
+    TokenConfig,
+    TokenError,
+    TokenExpiredError,
+    TokenMalformedError,
+    TokenSignatureError,
+    create_access_token,
+    decode_token,
+)
+
+SECRET = "S3cr3t-of-the-tests-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGH"
+NOW = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
+SECONDS = int(NOW.timestamp())
+GOOD = {"sub": "7", "exp": SECONDS + 60}
+
+
+def codec(*, at: datetime = NOW, **settings: Any) -> TokenCodec:
+    """A codec whose clock stands still."""
+    return TokenCodec(TokenConfig(secret_key=SECRET, **settings), now=lambda: at)
+
+
+def part(value: object) -> str:
+    """One part of a compact token: bytes as they are, anything else as JSON."""
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def signed(payload: object, header: object = None, secret: str = SECRET, algorithm: str = "HS256") -> str:
+    """Sign any payload under any header, well-formed or not."""
+    head = {"alg": algorithm, "typ": "JWT"} if header is None else header
+    text = f"{part(head)}.{part(payload)}"
+    return f"{text}.{part(jwk.construct(secret, algorithm).sign(text.encode()))}"
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Set the variables that `from_env` reads, or take them away with None."""
+    monkeypatch.delenv("SECRET_KEY", raising=False)
+    monkeypatch.delenv("ACCESS_TOKEN_EXPIRE_MINUTES", raising=False)
+
+    def set_variables(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return set_variables  # type: ignore[return-value]
+
+
+class TestConfig:
+    """A configuration that is not safe does not come into being."""
+
+    @pytest.mark.parametrize(
+        ("secret", "problem"),
+        [
+            ("", "at least 32 bytes long; it has 0"),
+            ("changeme", "at least 32 bytes long; it has 8"),
+            ("k" * 31, "at least 32 bytes long; it has 31"),
+            ("x" * 64, "must not be one repeated byte"),
+            ("-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A", "is a public key, a certificate or a JWK"),
+            (
+                "\n-----BEGIN CERTIFICATE-----\nMIICmTCCAYGgAwIBAgIBATANBgkqhki",
+                "is a public key, a certificate or a JWK",
+            ),
+            ("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQC1vYERzr8MPGGHFGQ9YgoLpfDH", "is a public key, a certificate"),
+            ("key=ssh-rsa:AAAAB3NzaC1yc2EAAAADAQABAAABAQC1vYERzr8MPGGHFGQ9YgoL", "is a public key, a certificate"),
+            ("ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAy", "is a public key, a certificate"),
+            ('{"kty": "RSA", "n": "tb2BEc6_DDxhhxRkPWIKC6Xwx3SX", "e": "AQAB"}', "is a public key, a certificate"),
+            (b"\x30\x22" + bytes(range(34)), "is a public key, a certificate or a JWK"),
+            (b"\x30\x81\x80" + bytes(range(128)), "is a public key, a certificate or a JWK"),
+            ("\ud800" * 40, "is not valid Unicode"),
+        ],
+    )
+    def test_a_weak_secret_is_refused(self, secret: str | bytes, problem: str) -> None:
+        """The message says what is wrong and how to make a secret, and does not repeat this one."""
+        with pytest.raises(ConfigurationError) as caught:
+            TokenConfig(secret_key=secret)
+        assert problem in str(caught.value)
+        assert 'python -c "import secrets; print(secrets.token_urlsafe(64))"' in str(caught.value)
+        assert not secret or str(secret) not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "secret", [SECRET, SECRET.encode(), b"\x30" + bytes(range(40)), b"\x30\x82" + bytes(40) + b"x"]
+    )
+    def test_a_strong_secret_is_taken(self, secret: str | bytes) -> None:
+        """Text or bytes, also when they begin like DER and are not."""
+        assert TokenCodec(TokenConfig(secret_key=secret)).encode({"sub": 1}).count(".") == 2
+
+    @pytest.mark.parametrize(("algorithm", "short"), [("HS384", 47), ("HS512", 63)])
+    def test_a_longer_hash_needs_a_longer_secret(self, algorithm: str, short: int) -> None:
+        """The secret is at least as long as the hash (RFC 7518 section 3.2)."""
+        with pytest.raises(ConfigurationError, match=f"at least {short + 1} bytes"):
+            TokenConfig(secret_key=SECRET[:short], algorithm=algorithm)
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"algorithm": "none"},
+            {"algorithm": "RS256"},
+            {"expires_delta": timedelta(0)},
+            {"expires_delta": timedelta(minutes=-1)},
+            {"leeway": timedelta(seconds=-1)},
+            {"leeway": timedelta(minutes=6)},
+            {"issuer": ""},
+            {"audience": ""},
+            {"max_bytes": 255},
+        ],
+    )
+    def test_a_setting_out_of_range_is_refused(self, settings: dict[str, Any]) -> None:
+        """Each setting is checked when the configuration is made, and the message names it."""
+        with pytest.raises(ConfigurationError, match=next(iter(settings))):
+            TokenConfig(secret_key=SECRET, **settings)
+
+    def test_the_secret_is_in_no_repr(self) -> None:
+        """A configuration that ends in a log shows no secret."""
+        assert SECRET not in repr(TokenConfig(secret_key=SECRET))
+
+    def test_without_secret_key_the_environment_is_refused(self, environment: Callable[..., None]) -> None:
+        """There is no default secret; the message says how to make one."""
+        with pytest.raises(ConfigurationError, match=r'SECRET_KEY is not set.*python -c "import secrets;'):
+            TokenConfig.from_env()
+
+    def test_the_environment_sets_the_lifetime(self, environment: Callable[..., None]) -> None:
+        """`ACCESS_TOKEN_EXPIRE_MINUTES` is taken when it is set, and the default is 15 minutes."""
+        environment(SECRET_KEY=SECRET)
+        assert TokenConfig.from_env().expires_delta == timedelta(minutes=15)
+        environment(ACCESS_TOKEN_EXPIRE_MINUTES="90")
+        assert TokenConfig.from_env().expires_delta == timedelta(minutes=90)
+
+    @pytest.mark.parametrize("minutes", ["", "soon", "nan", "1e400", "0", "-5"])
+    def test_a_lifetime_that_is_no_time_is_refused(self, minutes: str) -> None:
+        """Anything but a positive number of minutes ends the start-up."""
+        with pytest.raises(ConfigurationError, match=r"ACCESS_TOKEN_EXPIRE_MINUTES|expires_delta"):
+            TokenConfig.from_env({"SECRET_KEY": SECRET, "ACCESS_TOKEN_EXPIRE_MINUTES": minutes})
+
+
+class TestEncode:
+    """What a new token holds."""
+
+    def test_a_token_comes_back_as_claims(self) -> None:
+        """Own claims survive the round trip; the registered ones are attributes too."""
+        claims = codec().decode(codec().encode({"sub": "7", "role": "editor", "scope": "read write"}))
+        assert claims.sub == "7"
+        assert claims["role"] == claims.get("role") == dict(claims)["role"] == "editor"
+        assert claims.scopes == {"read", "write"}
+        assert claims.issued_at == NOW
+        assert claims.expires_at == NOW + timedelta(minutes=15)
+        assert claims.jti is not None
+        assert len(claims) == len(list(claims)) == 6
+
+    @pytest.mark.parametrize(
+        ("subject", "written"),
+        [(7, "7"), ("ada@example.com", "ada@example.com"), (UUID(int=7), "00000000-0000-0000-0000-000000000007")],
+    )
+    def test_a_subject_is_written_as_text(self, subject: object, written: str) -> None:
+        """An int or a UUID is accepted and written as a string (RFC 7519 section 4.1.2)."""
+        assert codec().decode(codec().encode({"sub": subject})).sub == written
+
+    @pytest.mark.parametrize("data", [{}, {"sub": ""}, {"sub": None}, {"sub": True}, {"sub": 1.5}, {"sub": ["7"]}])
+    def test_a_subject_that_is_none_is_refused(self, data: dict[str, Any]) -> None:
+        """A token for nobody is not made."""
+        with pytest.raises(ValueError, match=r"data\['sub'\] must be"):
+            codec().encode(data)
+
+    @pytest.mark.parametrize("claim", ["exp", "iat", "iss", "aud"])
+    def test_claims_of_the_codec_cannot_be_passed(self, claim: str) -> None:
+        """A lifetime that would be overwritten silently is refused with a hint."""
+        with pytest.raises(ValueError, match=f"{claim} cannot be passed in data.*expires_delta"):
+            codec().encode({"sub": 1, claim: 1})
+
+    def test_data_is_not_changed(self) -> None:
+        """The caller's dict stays as it was."""
+        data = {"sub": 7}
+        codec().encode(data)
+        assert data == {"sub": 7}
+
+    @pytest.mark.parametrize("delta", [timedelta(0), timedelta(seconds=-1)])
+    def test_a_lifetime_of_nothing_is_no_endless_token(self, delta: timedelta) -> None:
+        """`timedelta(0)` gives a token that has expired, not one that never does."""
+        with pytest.raises(TokenExpiredError):
+            codec().decode(codec().encode({"sub": 1}, expires_delta=delta))
+
+    def test_every_token_has_its_own_id(self) -> None:
+        """Two tokens of one moment differ, and an id of the caller's own is kept."""
+        assert codec().decode(codec().encode({"sub": 1})).jti != codec().decode(codec().encode({"sub": 1})).jti
+        assert codec().decode(codec().encode({"sub": 1, "jti": "mine"})).jti == "mine"
+
+    def test_the_header_says_access_token(self) -> None:
+        """`typ` is `at+jwt` (RFC 9068 section 2.1), so that no other kind of token is taken for it."""
+        head = codec().encode({"sub": 1}).split(".")[0]
+        assert json.loads(base64.urlsafe_b64decode(head + "==")) == {"alg": "HS256", "typ": "at+jwt"}
+
+    @pytest.mark.parametrize("value", [object(), float("nan"), float("inf"), b"bytes", {1, 2}, "\ud800"])
+    def test_what_json_cannot_say_is_refused(self, value: object) -> None:
+        """A claim that is no JSON value is a ValueError that does not repeat it."""
+        with pytest.raises(ValueError, match="every claim must be a JSON value") as caught:
+            codec().encode({"sub": 1, "claim": value})
+        assert caught.value.__cause__ is None
+
+    def test_other_libraries_read_it(self) -> None:
+        """python-jose verifies what is written here."""
+        token = TokenCodec(TokenConfig(secret_key=SECRET)).encode({"sub": 7})
+        assert jwt.decode(token, SECRET, algorithms=["HS256"])["sub"] == "7"
+
+
+class TestDecode:
+    """What is accepted, and what not."""
+
+    def test_a_token_of_python_jose_is_accepted(self) -> None:
+        """The tokens that an application has handed out before keep working."""
+        assert codec().decode(jwt.encode(dict(GOOD), SECRET, algorithm="HS256")).sub == "7"
+
+    @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "JWT", "jwt", "application/at+jwt", None])
+    def test_types_of_access_tokens(self, typ: str | None) -> None:
+        """`at+jwt`, `JWT` in any case, or none."""
+        header = {"alg": "HS256"} if typ is None else {"alg": "HS256", "typ": typ}
+        assert codec().decode(signed(GOOD, header)).sub == "7"
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            {"alg": "HS256", "typ": "rt+jwt"},
+            {"alg": "HS256", "typ": 7},
+            {"alg": "HS256", "typ": "JWT "},
+            {"alg": "HS256", "crit": ["exp"]},
+            {"alg": "HS256", "crit": []},
+            {"alg": "HS256", "b64": True},
+            {"alg": "HS256", "zip": "DEF"},
+            {"alg": "HS256", "enc": "A256GCM"},
+        ],
+    )
+    def test_a_header_that_asks_for_more_is_refused(self, header: dict[str, Any]) -> None:
+        """Other kinds of tokens, critical extensions, compression, encryption."""
+        with pytest.raises(TokenMalformedError):
+            codec().decode(signed(GOOD, header))
+
+    @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "", None, "HS512", "RS256", ["HS256"], {}])
+    def test_the_header_does_not_choose_the_algorithm(self, algorithm: object) -> None:
+        """Only the algorithm of the key is accepted."""
+        with pytest.raises(TokenSignatureError):
+            codec().decode(signed(GOOD, {"alg": algorithm}))
+        unsigned = f"{part({'alg': algorithm})}.{part(GOOD)}."
+        with pytest.raises(TokenSignatureError):
+            codec().decode(unsigned)
+
+    def test_another_secret_does_not_verify(self) -> None:
+        """A token signed with another key is refused."""
+        with pytest.raises(TokenSignatureError):
+            codec().decode(signed(GOOD, secret=SECRET[::-1]))
+
+    @pytest.mark.parametrize(
+        ("at", "good"),
+        [(SECONDS + 59, True), (SECONDS + 60, False), (SECONDS + 61, False)],
+    )
+    def test_a_token_ends_at_exp(self, at: int, good: bool) -> None:
+        """The last good second is the one before `exp`."""
+        reader = codec(at=datetime.fromtimestamp(at, UTC))
+        if good:
+            assert reader.decode(signed(GOOD)).sub == "7"
+        else:
+            with pytest.raises(TokenExpiredError):
+                reader.decode(signed(GOOD))
+
+    def test_leeway_forgives_a_clock(self) -> None:
+        """Within the leeway `exp`, `nbf` and `iat` may be off."""
+        reader = codec(leeway=timedelta(seconds=30))
+        late = {"sub": "7", "exp": SECONDS - 29, "nbf": SECONDS + 29, "iat": SECONDS + 29}
+        assert reader.decode(signed(late)).sub == "7"
+        with pytest.raises(TokenExpiredError):
+            reader.decode(signed({**late, "exp": SECONDS - 30}))
+        for name in ("nbf", "iat"):
+            with pytest.raises(TokenClaimsError, match=name):
+                reader.decode(signed({**late, name: SECONDS + 31}))
+
+    @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+    @pytest.mark.parametrize("value", ["1893499200", True, None, [], {}, b"1e400"])
+    def test_a_date_is_a_finite_number(self, name: str, value: object) -> None:
+        """Strings, booleans, null and infinity are no NumericDate."""
+        payload = json.dumps({**GOOD, name: 0}).replace(f'"{name}": 0', f'"{name}": {_raw(value)}').encode()
+        with pytest.raises(TokenClaimsError) as caught:
+            codec().decode(signed(payload))
+        assert caught.value.claim == name
+
+    def test_a_token_without_exp_is_refused(self) -> None:
+        """There are no endless tokens."""
+        with pytest.raises(TokenClaimsError, match="'exp' is missing"):
+            codec().decode(signed({"sub": "7"}))
+
+    @pytest.mark.parametrize("moment", [2**53, 10**400, -(10**400), -1], ids=["2^53", "10^400", "-10^400", "-1"])
+    def test_far_away_dates_do_not_break(self, moment: int) -> None:
+        """Moments that no calendar holds are compared like others, and shown as the nearest that one can."""
+        if moment < 0:
+            with pytest.raises(TokenExpiredError):
+                codec().decode(signed({"sub": "7", "exp": moment}))
+        else:
+            claims = codec().decode(signed({"sub": "7", "exp": moment, "iat": -1}))
+            assert claims.expires_at.year == 9999
+            assert claims.issued_at == datetime(1970, 1, 1, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        ("configured", "sent", "good"),
+        [
+            ("api", "api", True),
+            ("api", ["web", "api"], True),
+            ("api", "web", False),
+            ("api", ["web"], False),
+            ("api", [], False),
+            ("api", None, False),
+            ("api", "ap", False),
+            ("api", {"api": 1}, False),
+            ("api", ["api", 7], False),
+            (None, "api", False),
+            (None, [], True),
+            (None, 7, False),
+        ],
+    )
+    def test_audience(self, configured: str | None, sent: object, good: bool) -> None:
+        """A configured audience must be named; without one, a token for somebody is not for us."""
+        reader, token = codec(audience=configured), signed({**GOOD, "aud": sent})
+        if good:
+            assert reader.decode(token).sub == "7"
+        else:
+            with pytest.raises(TokenClaimsError) as caught:
+                reader.decode(token)
+            assert caught.value.claim == "aud"
+
+    def test_audience_and_issuer_are_written_and_required(self) -> None:
+        """What is configured is in every token, and a token without it is refused."""
+        reader = codec(issuer="https://issuer.example", audience="api")
+        claims = reader.decode(reader.encode({"sub": 7}))
+        assert (claims["iss"], claims["aud"]) == ("https://issuer.example", "api")
+        for missing in ("iss", "aud"):
+            rest = {"iss": "https://issuer.example", "aud": "api", **GOOD}
+            del rest[missing]
+            with pytest.raises(TokenClaimsError, match=missing):
+                reader.decode(signed(rest))
+
+    @pytest.mark.parametrize(
+        "issuer", ["https://issuer.example/", "https://ISSUER.example", ["https://issuer.example"], 7]
+    )
+    def test_the_issuer_is_compared_exactly(self, issuer: object) -> None:
+        """A prefix, another case or a list is another issuer."""
+        with pytest.raises(TokenClaimsError, match="iss"):
+            codec(issuer="https://issuer.example").decode(signed({**GOOD, "iss": issuer}))
+        if not isinstance(issuer, str):
+            with pytest.raises(TokenClaimsError, match="iss"):
+                codec().decode(signed({**GOOD, "iss": issuer}))
+
+    @pytest.mark.parametrize("subject", [7, "", None, ["7"], True, "\ud800", "7\0"])
+    def test_a_subject_is_text(self, subject: object) -> None:
+        """Other types, the empty string and what no database can store are refused."""
+        with pytest.raises(TokenClaimsError, match="sub"):
+            codec().decode(signed({**GOOD, "sub": subject}))
+        with pytest.raises(TokenClaimsError, match="sub"):
+            codec().decode(signed({"exp": SECONDS + 60}))
+
+    def test_the_token_is_measured_first(self) -> None:
+        """A long token is refused for its length, whatever it holds."""
+        with pytest.raises(TokenMalformedError, match="longer than 8192 bytes"):
+            codec().decode("a.b.c" * 10_000)
+        long = codec().encode({"sub": 7, "note": "x" * 300})
+        with pytest.raises(TokenMalformedError, match="longer than 300 bytes"):
+            codec(max_bytes=300).decode(long)
+
+    @pytest.mark.parametrize(
+        "payload",
+        [
+            b'{"sub":"7","exp":4102444800,"sub":"8"}',
+            b'{"sub":"7","exp":4102444800,"a":{"b":1,"b":2}}',
+            b'{"sub":"7","exp":4102444800,"a":NaN}',
+            b'{"sub":"7","exp":4102444800,"a":-Infinity}',
+            '{"sub":"7","exp":4102444800}'.encode("utf-16"),
+            b'\xef\xbb\xbf{"sub":"7","exp":4102444800}',
+            b'{"sub":"\xff","exp":4102444800}',
+            b'{"sub":"7","exp":4102444800',
+            b'["sub"]',
+            b'"sub"',
+            b"",
+            b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}",
+            b'{"sub":"7","exp":' + b"9" * 5000 + b"}",
+        ],
+    )
+    def test_a_payload_is_one_json_object(self, payload: bytes) -> None:
+        """Duplicate names, NaN, other encodings, deep nesting and other JSON values are refused."""
+        with pytest.raises(TokenMalformedError):
+            codec().decode(signed(payload))
+        with pytest.raises(TokenMalformedError):
+            codec().decode(f"{part(payload)}.{part(GOOD)}.{part(b'x')}")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda token: token + "=",
+            lambda token: token + "\n",
+            lambda token: " " + token,
+            lambda token: token + ".",
+            lambda token: token.replace(".", "", 1),
+            lambda token: token.replace(".", "..", 1),
+            lambda token: token.rsplit(".", 1)[0] + ".",
+            lambda token: token.replace(".", ".é", 1),
+            lambda token: token.replace(".", ".+/", 1),
+            lambda token: "",
+            lambda token: "..",
+            lambda token: token.encode(),
+            lambda token: None,
+            lambda token: 7,
+        ],
+    )
+    def test_the_compact_form_is_exact(self, change: Callable[[str], Any]) -> None:
+        """Padding, white space, missing and extra parts, foreign characters and other types are refused."""
+        with pytest.raises(TokenError):
+            codec().decode(change(codec().encode({"sub": 7})))
+
+    def test_another_spelling_of_the_same_signature_is_refused(self) -> None:
+        """base64url has one canonical spelling: bits that decode to nothing must be zero."""
+        token = codec().encode({"sub": 7})
+        last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+        twin = token[:-1] + last[last.index(token[-1]) + 1]
+        with pytest.raises(TokenMalformedError, match="canonical"):
+            codec().decode(twin)
+
+    def test_any_changed_character_is_refused(self) -> None:
+        """Not one token of the sweep over every character is accepted."""
+        token = codec().encode({"sub": 7})
+        accepted = []
+        for index, char in enumerate(token):
+            for other in {"A", "b", "-", ".", "="} - {char}:
+                try:
+                    codec().decode(f"{token[:index]}{other}{token[index + 1 :]}")
+                except TokenError:
+                    continue
+                accepted.append((index, other))
+        assert accepted == []
+
+    @given(st.text() | st.binary().map(lambda data: f"{part(data)}.{part(data)}.{part(data)}"))
+    def test_only_token_errors_leave(self, text: str) -> None:
+        """Whatever the text is, it is refused with a TokenError."""
+        with pytest.raises(TokenError):
+            codec().decode(text)
+
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+            lambda inner: (
+                st.lists(inner) | st.dictionaries(st.sampled_from(["sub", "exp", "iat", "aud", "iss", "x"]), inner)
+            ),
+        )
+    )
+    def test_signed_nonsense_is_claims_or_a_token_error(self, payload: object) -> None:
+        """A payload of any JSON shape under a good signature either is valid or is a TokenError."""
+        try:
+            claims = codec().decode(signed(payload))
+        except TokenError:
+            return
+        assert claims.sub
+        assert claims.expires_at > NOW
+        assert isinstance(claims.scopes, frozenset)
+
+    def test_nothing_is_opened(self) -> None:
+        """Key-carrying headers are ignored: decoding opens no file and no socket."""
+        header = {"alg": "HS256", "jku": "https://evil.example", "x5u": "file:///etc/passwd", "kid": "/etc/passwd"}
+        token = signed({**GOOD, "exp": 4102444800}, {**header, "jwk": {"kty": "oct", "k": "AAAA"}, "x5c": ["AAAA"]})
+        code = f"""
+import sys
+from fastapi_patterns.security import TokenCodec, TokenConfig
+codec = TokenCodec(TokenConfig(secret_key={SECRET!r}))
+codec.decode({token!r})
+seen = []
+sys.addaudithook(lambda event, args: seen.append(event) if event.startswith(("open", "socket", "urllib")) else None)
+print(codec.decode({token!r}).sub, seen)
+"""
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+        assert ran.stdout.strip() == "7 []"
+
+    def test_no_error_holds_the_token(self) -> None:
+        """The text of an error says what is wrong, never with what."""
+        for payload in ({"sub": "very-private", "exp": 1}, {"sub": "very-private"}, {"sub": "", "exp": SECONDS + 60}):
+            token = signed(payload)
+            with pytest.raises(TokenError) as caught:
+                codec().decode(token)
+            assert token not in str(caught.value)
+            assert "very-private" not in str(caught.value)
+
+
+class TestClaims:
+    """The mapping that a token becomes."""
+
+    @pytest.mark.parametrize(
+        ("values", "scopes"),
+        [
+            ({"scope": "a b"}, {"a", "b"}),
+            ({"scopes": ["a", "b", 7]}, {"a", "b"}),
+            ({"scope": ""}, set()),
+            ({"scope": 7}, set()),
+            ({}, set()),
+        ],
+    )
+    def test_scopes(self, values: dict[str, Any], scopes: set[str]) -> None:
+        """A blank-separated string or a list; anything else grants nothing."""
+        assert Claims(values).scopes == scopes
+
+    def test_a_repr_shows_names_only(self) -> None:
+        """Claims may be personal data, and a repr ends in logs."""
+        assert repr(Claims({"sub": "7", "email": "ada@example.com"})) == "<Claims sub, email>"
+
+    def test_no_iat_is_none(self) -> None:
+        """A token of another maker may lack `iat`."""
+        assert Claims({"sub": "7", "exp": 1}).issued_at is None
+
+
+class TestModuleFunctions:
+    """The names that the usual copies export."""
+
+    def test_round_trip_with_the_environment(self, environment: Callable[..., None]) -> None:
+        """`create_access_token` and `decode_token` use `SECRET_KEY`, with a lifetime of the call's own."""
+        environment(SECRET_KEY=SECRET)
+        claims = decode_token(create_access_token({"sub": 7}, expires_delta=timedelta(hours=2)))
+        assert claims.sub == "7"
+        assert claims.issued_at is not None
+        assert claims.expires_at - claims.issued_at == timedelta(hours=2)
+
+    def test_a_changed_secret_counts_at_once(self, environment: Callable[..., None]) -> None:
+        """Tests and reloads change settings: the next call sees them."""
+        environment(SECRET_KEY=SECRET)
+        token = create_access_token({"sub": 7})
+        environment(SECRET_KEY=SECRET[::-1])
+        with pytest.raises(TokenSignatureError):
+            decode_token(token)
+
+    def test_without_a_secret_they_say_how_to_make_one(self, environment: Callable[..., None]) -> None:
+        """A missing secret is a ConfigurationError, not a default."""
+        with pytest.raises(ConfigurationError, match="SECRET_KEY is not set"):
+            create_access_token({"sub": 7})
+
+
+def _raw(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else json.dumps(value)

@@ -1,0 +1,1 @@
+"""Inputs with the verdict that they must get."""
