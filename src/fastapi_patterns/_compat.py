@@ -12,6 +12,8 @@ def is_async_callable(call: Callable[..., Any]) -> bool:
     """Tell whether calling this gives an awaitable: functions, partials and objects with an async `__call__`."""
     while isinstance(call, partial):
         call = call.func
+    if isinstance(call, type):  # calling a class makes an instance, whatever its `__call__` is
+        return False
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
 
 

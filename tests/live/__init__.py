@@ -1,0 +1,1 @@
+"""Tests against a real uvicorn, for what in-process clients hide."""
