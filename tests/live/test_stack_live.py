@@ -1,0 +1,58 @@
+"""The stack over real sockets."""
+
+import logging
+import socket
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+from fastapi_patterns import install_stack
+from tests.live.server import serve
+
+
+def make_app() -> FastAPI:
+    """An application that breaks and streams."""
+    app = FastAPI()
+    install_stack(app)
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("secret")
+
+    @app.get("/endless")
+    async def endless() -> StreamingResponse:
+        import asyncio
+
+        async def body() -> AsyncIterator[bytes]:
+            while True:
+                yield b"x" * 1000
+                await asyncio.sleep(0.01)
+
+        return StreamingResponse(body())
+
+    return app
+
+
+def test_a_500_reaches_the_client_whole() -> None:
+    """Body, media type and request id, over a real connection."""
+    with serve(make_app()) as url:
+        answer = httpx2.get(f"{url}/broken", headers={"X-Request-ID": "request-1"})
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "Internal Server Error"}
+    assert answer.headers["x-request-id"] == "request-1"
+
+
+def test_a_client_that_leaves_a_stream_gives_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """The stream ends when the client is gone, and the request is logged once."""
+    with caplog.at_level(logging.INFO, logger="fastapi_patterns"), serve(make_app()) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(b"GET /endless HTTP/1.1\r\nHost: t\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        # `serve` waits for open requests when it stops: an endless one would not let it go.
+    lines = [record.getMessage() for record in caplog.records if record.name == "fastapi_patterns.request"]
+    assert len(lines) == 1
+    assert lines[0].startswith("GET /endless - ")

@@ -1,0 +1,177 @@
+"""Log output: one explicit call, one line a record, the request's id on each."""
+
+import io
+import json
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from fastapi_patterns import ConfigurationError, configure_logging
+from fastapi_patterns.context import request_context
+from fastapi_patterns.logs import JsonFormatter, RequestContextFilter, TextFormatter
+from fastapi_patterns.middleware.catch_all import mark_logged
+
+TOUCHED = ("", "uvicorn", "uvicorn.error", "uvicorn.access", "httpx2", "httpx")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Give every logger back what it had."""
+    loggers = [logging.getLogger(name) for name in TOUCHED]
+    before = [(logger, logger.level, logger.handlers[:], logger.propagate, logger.disabled) for logger in loggers]
+    yield
+    for logger, level, handlers, propagate, disabled in before:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+        logger.propagate, logger.disabled = propagate, disabled
+
+
+@pytest.fixture
+def stream() -> io.StringIO:
+    """Where the lines go."""
+    return io.StringIO()
+
+
+def test_text_lines(stream: io.StringIO) -> None:
+    """Level, logger, message, the request's id, and the time in UTC at the end."""
+    configure_logging("text", stream=stream)
+    with request_context("request-1"):
+        logging.getLogger("shop").warning("sold %d", 7)
+    logging.getLogger("shop").info("outside")
+    inside, outside = stream.getvalue().splitlines()
+    assert inside.startswith("WARNING shop: sold 7 request_id=request-1 at=20")
+    assert outside.startswith("INFO shop: outside at=20")
+    assert inside.endswith("Z")
+
+
+def test_json_lines(stream: io.StringIO) -> None:
+    """One object a line, with the traceback inside it."""
+    configure_logging("json", stream=stream)
+    with request_context("request-1"):
+        try:
+            raise ValueError("broken")
+        except ValueError:
+            logging.getLogger("shop").exception("it\nbroke \x1b[31m")
+    (line,) = stream.getvalue().splitlines()
+    written = json.loads(line)
+    assert (written["level"], written["logger"], written["request_id"]) == ("ERROR", "shop", "request-1")
+    assert written["message"] == "it\nbroke \x1b[31m"
+    assert "ValueError: broken" in written["exception"]
+    assert line.isascii()
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("a\r\nINFO forged", r"a\r\nINFO forged"),
+        ("\x1b[2J", r"\x1b[2J"),
+        ("\u202egnp", r"\u202egnp"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_a_message_cannot_forge_a_line(message: str, shown: str, stream: io.StringIO) -> None:
+    """Control characters and bidi marks are written as escapes (CWE-117)."""
+    configure_logging("text", stream=stream)
+    logging.getLogger("shop").info("%s", message)
+    assert stream.getvalue().startswith(f"INFO shop: {shown} at=")
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_a_traceback_follows_its_line(stream: io.StringIO) -> None:
+    """In text form the traceback stands below, as people read it."""
+    configure_logging("text", stream=stream)
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logging.getLogger("shop").exception("it broke")
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("ERROR shop: it broke at=")
+    assert lines[1] == "Traceback (most recent call last):"
+    assert lines[-1] == "ValueError: broken"
+
+
+def test_a_second_call_replaces_the_first(stream: io.StringIO) -> None:
+    """Settings change without doubled lines, and handlers of others stay."""
+    other = logging.NullHandler()
+    logging.getLogger().addHandler(other)
+    configure_logging("text", stream=io.StringIO())
+    configure_logging("text", level="ERROR", stream=stream)
+    logging.getLogger("shop").warning("not shown")
+    logging.getLogger("shop").error("shown")
+    assert stream.getvalue().count("\n") == 1
+    assert other in logging.getLogger().handlers
+
+
+def test_the_stream_is_the_stderr_of_the_moment(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO) -> None:
+    """By default lines go to whatever sys.stderr is when they are written."""
+    configure_logging()
+    monkeypatch.setattr(sys, "stderr", stream)
+    logging.getLogger("shop").info("here")
+    assert "INFO shop: here" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"format": "xml"}, "format must be 'text' or 'json'; got 'xml'"),
+        ({"level": "LOUD"}, "level must be a logging level"),
+    ],
+)
+def test_a_wrong_setting_is_refused(settings: dict[str, str], problem: str) -> None:
+    """With words, and before anything is changed."""
+    before = logging.getLogger().handlers[:]
+    with pytest.raises(ConfigurationError, match=problem):
+        configure_logging(**settings)  # type: ignore[arg-type]
+    assert logging.getLogger().handlers == before
+
+
+def test_uvicorns_loggers_are_taken_over(stream: io.StringIO) -> None:
+    """Its own handlers go, its access log is off, its errors come in our form."""
+    for name in ("uvicorn", "uvicorn.access"):
+        logging.getLogger(name).addHandler(logging.StreamHandler(io.StringIO()))
+        logging.getLogger(name).propagate = False
+    configure_logging("text", stream=stream)
+    logging.getLogger("uvicorn.access").info('127.0.0.1 - "GET /?token=secret HTTP/1.1" 200')
+    logging.getLogger("uvicorn.error").info("Started")
+    logging.getLogger("httpx2").info("HTTP Request: GET https://api.example/?key=secret")
+    assert stream.getvalue().startswith("INFO uvicorn.error: Started")
+    assert "secret" not in stream.getvalue()
+
+
+def test_a_traceback_is_printed_once(stream: io.StringIO) -> None:
+    """The server's copy of an error that was logged with its request is dropped; any other is kept."""
+    configure_logging("text", stream=stream)
+    for logged in (True, False):
+        try:
+            raise RuntimeError("broken")
+        except RuntimeError as error:
+            if logged:
+                mark_logged(error)
+            logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
+    assert stream.getvalue().count("Exception in ASGI application") == 1
+
+
+def test_the_parts_can_be_used_alone(stream: io.StringIO) -> None:
+    """An application with a logging set-up of its own takes the filter and a formatter."""
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(RequestContextFilter())
+    handler.setFormatter(logging.Formatter("%(request_id)s %(message)s"))
+    logger = logging.getLogger("shop.own")
+    logger.addHandler(handler)
+    try:
+        with request_context("request-1"):
+            logger.warning("one")
+            logger.warning("two", extra={"request_id": "kept"})
+        logger.warning("three")
+    finally:
+        logger.removeHandler(handler)
+    assert stream.getvalue().splitlines() == ["request-1 one", "kept two", "None three"]
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_a_record_without_the_filter_is_formatted(formatter: logging.Formatter) -> None:
+    """A formatter alone does not need the filter."""
+    record = logging.LogRecord("shop", logging.INFO, __file__, 1, "plain", None, None)
+    assert "plain" in formatter.format(record)

@@ -1,0 +1,301 @@
+"""The stack: one order however it was put together, resources around the lifespan, errors that say nothing."""
+
+import io
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.testclient import TestClient
+
+from fastapi_patterns import AppException, ConfigurationError, ErrorInfo, RequestLogConfig, install_stack
+from fastapi_patterns.middleware import CatchAllMiddleware
+from fastapi_patterns.middleware.catch_all import mark_logged, was_logged
+from fastapi_patterns.stack import stack_of
+
+ORIGIN = "https://app.example"
+
+
+class Failing:
+    """The application's own middleware, which breaks on one path."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("path") == "/middleware":
+            raise RuntimeError("the middleware broke: secret")
+        await self.app(scope, receive, send)
+
+
+class Resource:
+    """Writes down when it opens and closes."""
+
+    def __init__(self, name: str, events: list[str], *, broken: bool = False) -> None:
+        self.name, self.events, self.broken = name, events, broken
+
+    async def __aenter__(self) -> Self:
+        if self.broken:
+            raise RuntimeError(f"{self.name} does not open")
+        self.events.append(f"open {self.name}")
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.events.append(f"close {self.name}")
+
+
+def make_app(**options: Any) -> FastAPI:
+    """An application that can fail in every way."""
+    app = FastAPI()
+    app.add_middleware(Failing)
+    install_stack(app, allow_origins=[ORIGIN], **options)
+
+    @app.middleware("http")
+    async def later(request: Request, call_next: Any) -> Any:
+        if request.url.path == "/later":
+            raise RuntimeError("the later middleware broke: secret")
+        return await call_next(request)
+
+    @app.get("/fine")
+    async def fine() -> str:
+        return "fine"
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("the route broke: secret")
+
+    @app.get("/half")
+    async def half() -> StreamingResponse:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"first"
+            raise RuntimeError("the stream broke: secret")
+
+        return StreamingResponse(body())
+
+    @app.get("/app-exception")
+    async def app_exception() -> None:
+        raise AppException(409, "taken")
+
+    return app
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Everything that the library logs."""
+    with caplog.at_level(logging.INFO, logger="fastapi_patterns"):
+        yield caplog
+
+
+def quiet(app: FastAPI) -> TestClient:
+    """A client that takes the 500 instead of the exception, as a browser does."""
+    return TestClient(app, raise_server_exceptions=False, headers={"Origin": ORIGIN, "X-Request-ID": "request-1"})
+
+
+@pytest.mark.parametrize("path", ["/broken", "/middleware", "/later"])
+def test_an_unhandled_error_is_a_500_that_says_nothing(path: str, log: pytest.LogCaptureFixture) -> None:
+    """From a route and from middleware of before and after: the body, the id, CORS, one traceback, one line."""
+    answer = quiet(make_app()).get(path)
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "Internal Server Error"}
+    assert answer.headers["x-request-id"] == "request-1"
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    errors = [record for record in log.records if record.levelno == logging.ERROR]
+    assert [record.getMessage() for record in errors] == ["Unhandled RuntimeError"]
+    assert errors[0].exc_info is not None
+    lines = [record.getMessage() for record in log.records if record.name == "fastapi_patterns.request"]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"GET {path} - 0.")
+    assert lines[0].endswith("s 500")
+
+
+@pytest.mark.parametrize("path", ["/broken", "/middleware", "/later"])
+def test_the_server_still_sees_the_error(path: str) -> None:
+    """The exception goes on outwards, for the server, tracing and test clients."""
+    with pytest.raises(RuntimeError, match="broke: secret"):
+        TestClient(make_app()).get(path)
+
+
+def test_an_error_after_the_response_started(log: pytest.LogCaptureFixture) -> None:
+    """What was sent stays; the error is logged and goes on."""
+    with pytest.raises(RuntimeError, match="the stream broke"):
+        TestClient(make_app()).get("/half")
+    assert [record.getMessage() for record in log.records if record.levelno == logging.ERROR] == [
+        "Unhandled RuntimeError"
+    ]
+    assert [record.getMessage()[-3:] for record in log.records if record.name == "fastapi_patterns.request"] == ["200"]
+
+
+@pytest.mark.parametrize("path", ["/fine", "/app-exception", "/nothing"])
+def test_every_answer_has_the_id_and_cors(path: str) -> None:
+    """Successes, own errors and the router's."""
+    answer = quiet(make_app()).get(path)
+    assert answer.headers["x-request-id"] == "request-1"
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+
+def test_a_preflight_has_an_id_too() -> None:
+    """CORS answers inside the log."""
+    answer = quiet(make_app()).options("/fine", headers={"Access-Control-Request-Method": "GET"})
+    assert answer.status_code == 200
+    assert answer.headers["x-request-id"] == "request-1"
+
+
+def test_without_origins_there_is_no_cors() -> None:
+    """No layer, no header."""
+    app = FastAPI()
+    install_stack(app)
+    assert not [name for name in quiet(app).get("/x").headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("key", [Exception, 500])
+@pytest.mark.parametrize("is_async", [True, False])
+def test_the_applications_own_handler_answers(key: Any, is_async: bool) -> None:
+    """A handler for Exception or 500 makes the body, with the id and CORS around it."""
+    app = make_app()
+
+    async def on_error(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"own": type(error).__name__, "path": request.url.path}, 500)
+
+    def on_error_sync(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"own": type(error).__name__, "path": request.url.path}, 500)
+
+    app.add_exception_handler(key, on_error if is_async else on_error_sync)
+    answer = quiet(app).get("/broken")
+    assert answer.json() == {"own": "RuntimeError", "path": "/broken"}
+    assert answer.headers["x-request-id"] == "request-1"
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+
+def test_debug_shows_the_debug_page() -> None:
+    """With `debug=True` Starlette's page is what a developer sees."""
+    app = make_app()
+    app.debug = True
+    answer = quiet(app).get("/broken")
+    assert answer.status_code == 500
+    assert "the route broke: secret" in answer.text
+
+
+def test_the_catch_all_works_alone() -> None:
+    """Without the stack, and for other protocols than HTTP it only passes on."""
+
+    async def respond(request: Request, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse("sorry", 500)
+
+    app = FastAPI()
+    app.add_middleware(CatchAllMiddleware, respond=respond)
+
+    @app.get("/")
+    def root() -> None:
+        raise KeyError("x")
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.get("/").text == "sorry"
+
+
+def test_an_error_that_takes_no_mark_is_no_problem() -> None:
+    """An exception may refuse attributes: it is logged twice then, and nothing breaks."""
+
+    class StubbornError(Exception):
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError(name)
+
+    for error in (ValueError(), StubbornError(), StopIteration(7)):
+        mark_logged(error)
+        assert was_logged(error) in (True, False)
+    assert was_logged(None) is False
+    assert was_logged(ValueError()) is False
+
+
+def test_resources_live_around_the_lifespan() -> None:
+    """They open in order before the application's own lifespan and close in reverse after it, each time."""
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, str]]:
+        events.append("start")
+        yield {"state": "kept"}
+        events.append("stop")
+
+    app = FastAPI(lifespan=lifespan)
+    install_stack(app, resources=[Resource("a", events), Resource("b", events)])
+
+    @app.get("/")
+    def root(request: Request) -> str:
+        events.append("request")
+        return str(request.state.state)
+
+    one_life = ["open a", "open b", "start", "request", "stop", "close b", "close a"]
+    for _ in range(2):
+        with TestClient(app) as client:
+            assert client.get("/").json() == "kept"
+    assert events == one_life * 2
+
+
+def test_a_start_up_that_fails_closes_what_was_open() -> None:
+    """A resource that does not open, or a lifespan that raises, leaves nothing behind."""
+    events: list[str] = []
+    app = FastAPI()
+    install_stack(app, resources=[Resource("a", events), Resource("b", events, broken=True)])
+    with pytest.raises(RuntimeError, match="b does not open"), TestClient(app):
+        pass
+    assert events == ["open a", "close a"]
+
+
+def test_the_failures_of_a_resource_are_answered() -> None:
+    """A resource's `exception_map()` counts, and the application's own map wins over it."""
+
+    class Store(Resource):
+        def exception_map(self) -> dict[type[Exception], Any]:
+            return {TimeoutError: (504, "store"), LookupError: (404, "store")}
+
+    app = FastAPI()
+    own = {LookupError: ErrorInfo(status=410, detail="own")}
+    install_stack(app, resources=[Store("s", [])], exception_map=own)
+
+    @app.get("/{kind}")
+    def route(kind: str) -> None:
+        raise TimeoutError if kind == "slow" else KeyError
+
+    client = TestClient(app)
+    assert (client.get("/slow").status_code, client.get("/slow").json()) == (504, {"error": "store"})
+    assert (client.get("/gone").status_code, client.get("/gone").json()) == (410, {"error": "own"})
+
+
+def test_it_is_installed_once() -> None:
+    """A second call, and a call after the first request, are errors with words."""
+    app = FastAPI()
+    assert stack_of(app) is None
+    install_stack(app)
+    assert stack_of(app) is not None
+    with pytest.raises(ConfigurationError, match="has been called before"):
+        install_stack(app)
+    started = FastAPI()
+    TestClient(started).get("/")
+    with pytest.raises(ConfigurationError, match="before the application serves its first request"):
+        install_stack(started)
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"resources": [object()]}, "object is not an async context manager"),
+        ({"resources": [io.StringIO()]}, "StringIO is not an async context manager"),
+        ({"allow_origins": ["*"], "allow_credentials": True}, "let every website act as the user"),
+        ({"allow_origins": "https://app.example"}, "must be a list"),
+        ({"exception_map": {ValueError: (200, "x")}}, "400 to 599"),
+    ],
+)
+def test_what_cannot_work_does_not_start(options: dict[str, Any], problem: str) -> None:
+    """Misconfiguration is a ConfigurationError when the stack is installed."""
+    with pytest.raises(ConfigurationError, match=problem):
+        install_stack(FastAPI(), **options)
+
+
+def test_the_log_can_be_configured() -> None:
+    """The stack passes the log's configuration on."""
+    app = FastAPI()
+    install_stack(app, request_log=RequestLogConfig(new_request_id=lambda: "made-here", trust_request_id=False))
+    assert quiet(app).get("/").headers["x-request-id"] == "made-here"
