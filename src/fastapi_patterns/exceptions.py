@@ -49,5 +49,8 @@ class ErrorInfo:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-ExceptionMap = Mapping[type[Exception], ErrorInfo | tuple[int, str] | Callable[[Any], ErrorInfo]]
-"""Exception class to answer: an `ErrorInfo`, the pair (status, public text), or a function of the exception."""
+ExceptionMap = Mapping[type[Exception], ErrorInfo | tuple[int, str] | Callable[[Any], ErrorInfo | None]]
+"""Exception class to answer: an `ErrorInfo`, the pair (status, public text), or a function of the exception.
+
+A function may return None: then the exception stays unhandled, as if it were not in the map.
+"""

@@ -45,14 +45,16 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as one line, and a traceback below it."""
         message = _CONTROL.sub(_escaped, record.getMessage())
-        fields = getattr(record, "fields", None)
-        line = message if fields else f"{record.levelname} {record.name}: {message}"
+        line = message if _fields(record) else f"{record.levelname} {record.name}: {message}"
         request_id = getattr(record, "request_id", None)
         if request_id:
             line += f" request_id={_CONTROL.sub(_escaped, str(request_id))}"
         line += f" at={_timestamp(record)}"
         if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+            # Its lines stay, since people read it, but the text of an exception may be the client's.
+            line += "".join(
+                "\n" + _CONTROL.sub(_escaped, part) for part in self.formatException(record.exc_info).split("\n")
+            )
         return line
 
 
@@ -67,7 +69,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             "request_id": getattr(record, "request_id", None),
-            **getattr(record, "fields", {}),
+            **_fields(record),
         }
         if record.exc_info:
             values["exception"] = self.formatException(record.exc_info)
@@ -137,6 +139,11 @@ def configure_logging(
     logging.getLogger("uvicorn.access").disabled = True
     for name in ("httpx2", "httpx"):  # at INFO they print the whole URL of each outgoing call, query included
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    found = getattr(record, "fields", None)
+    return found if isinstance(found, dict) else {}  # an application may use the name for something else
 
 
 def _escaped(found: re.Match[str]) -> str:

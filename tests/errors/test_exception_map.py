@@ -28,6 +28,7 @@ MAP: dict[type[Exception], Any] = {
     SoldOutError: ErrorInfo(status=410, detail="Sold out", code="sold_out", headers={"Retry-After": "60"}),
     KeyError: lambda error: ErrorInfo(status=404, detail="Unknown", extra={"known": len(error.args)}),
     ConnectionError: (503, "Try again"),
+    ArithmeticError: lambda error: None,
 }
 
 
@@ -58,6 +59,12 @@ def test_the_nearest_class_answers(error: Exception, status: int, body: dict[str
     answer = answer_to(error)
     assert answer.status_code == status
     assert answer.json() == body
+
+
+def test_none_leaves_an_error_unhandled() -> None:
+    """A function that does not know an exception lets it through, as if it were not in the map."""
+    with pytest.raises(ZeroDivisionError):
+        answer_to(ZeroDivisionError())
 
 
 def test_headers_of_a_mapped_error_are_sent() -> None:

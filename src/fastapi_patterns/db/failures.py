@@ -10,6 +10,7 @@ __all__ = ["exception_map"]
 # SQLSTATE of a unique violation (PostgreSQL), and the codes of SQLite for a unique or primary key.
 _UNIQUE_SQLSTATE = "23505"
 _UNIQUE_SQLITE = frozenset({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"})
+_LOCKED_SQLITE = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED"})
 
 _UNAVAILABLE = ErrorInfo(status=503, detail="The database is not available", headers={"Retry-After": "1"})
 
@@ -18,34 +19,25 @@ def exception_map() -> ExceptionMap:
     """Map SQLAlchemy's failures to answers, for `install_error_handlers` or `install_stack`.
 
     HTTP:
-        A unique violation: 409. Another broken constraint: 500, since the request was valid and the code was not.
-        No connection within the pool's timeout, or a lost one: 503 with `Retry-After`.
+        A unique violation: 409. No connection within the pool's timeout, a lost one, or a SQLite that another writer
+        keeps locked: 503 with `Retry-After`. Any other failure is a mistake in the code and stays unhandled: 500.
     """
-    return {
-        IntegrityError: _integrity,
-        PoolTimeoutError: _UNAVAILABLE,
-        OperationalError: _lost,
-        InterfaceError: _lost,
-    }
+    return {IntegrityError: _conflict, PoolTimeoutError: _UNAVAILABLE, DBAPIError: _lost}
 
 
-def _integrity(error: IntegrityError) -> ErrorInfo:
-    if is_unique_violation(error):
-        return ErrorInfo(status=409, detail="This already exists")
-    return ErrorInfo(status=500, detail="Internal Server Error")
-
-
-def is_unique_violation(error: DBAPIError) -> bool:
-    """Tell whether a unique or primary key refused a row, on PostgreSQL or SQLite."""
+def _conflict(error: IntegrityError) -> ErrorInfo | None:
     original = error.orig
     state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    return state == _UNIQUE_SQLSTATE or getattr(original, "sqlite_errorname", None) in _UNIQUE_SQLITE
+    if state == _UNIQUE_SQLSTATE or getattr(original, "sqlite_errorname", None) in _UNIQUE_SQLITE:
+        return ErrorInfo(status=409, detail="This already exists")
+    return None
 
 
-def _lost(error: DBAPIError) -> ErrorInfo:
-    # SQLite has no server to lose: there the same class means a locked file or a missing table.
-    locked = getattr(error.orig, "sqlite_errorname", None) in ("SQLITE_BUSY", "SQLITE_LOCKED")
-    is_sqlite = hasattr(error.orig, "sqlite_errorname") or type(error.orig).__module__.startswith("sqlite3")
-    if locked or error.connection_invalidated or not is_sqlite:
+def _lost(error: DBAPIError) -> ErrorInfo | None:
+    if getattr(error.orig, "sqlite_errorname", None) in _LOCKED_SQLITE:
         return _UNAVAILABLE
-    return ErrorInfo(status=500, detail="Internal Server Error")
+    # A connection that could not be made, or that broke in use. SQLite has no server to lose: there OperationalError
+    # means a missing table, say, as ProgrammingError does elsewhere.
+    on_sqlite = type(error.orig).__module__.partition(".")[0] in ("sqlite3", "aiosqlite")
+    refused = isinstance(error, (OperationalError, InterfaceError)) and not on_sqlite
+    return _UNAVAILABLE if error.connection_invalidated or refused else None

@@ -4,6 +4,7 @@ Every handler is `async def`: a plain one costs a threadpool hop. Starlette's HT
 handler, so that adopting this room does not change what an application's clients read.
 """
 
+import json
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns.context import get_request_id
 from fastapi_patterns.errors.exceptions import AppException
 from fastapi_patterns.errors.openapi import document_validation_errors
@@ -25,13 +27,22 @@ __all__ = ["app_exception_handler", "install_error_handlers", "render", "validat
 _log = logging.getLogger("fastapi_patterns.errors")
 
 
+class _TolerantJSONResponse(JSONResponse):
+    """Writes what JSON has no word for: dates, UUIDs and models as text, NaN as null, a lone surrogate as `?`."""
+
+    def render(self, content: Any) -> bytes:
+        text = json.dumps(jsonable_encoder(content))
+        finite = json.loads(text, parse_constant=lambda name: None)
+        return json.dumps(finite, ensure_ascii=False).encode("utf-8", "replace")
+
+
 def render(renderer: ErrorRenderer, info: ErrorInfo) -> JSONResponse:
-    """Build the response that a renderer describes; dates, UUIDs and models in it are written as JSON."""
+    """Build the response that a renderer describes, whatever values the application or a client put into it."""
     body, headers = renderer.body(info), dict(info.headers)
     try:
         return JSONResponse(body, info.status, headers, renderer.media_type)
-    except TypeError:
-        return JSONResponse(jsonable_encoder(body), info.status, headers, renderer.media_type)
+    except (TypeError, ValueError):
+        return _TolerantJSONResponse(body, info.status, headers, renderer.media_type)
 
 
 async def app_exception_handler(request: Request, exc: AppException) -> JSONResponse:
@@ -53,8 +64,8 @@ def install_error_handlers(
         app: The application. Handlers that it has for other exceptions stay.
         renderer: Shapes the bodies; `EnvelopeRenderer()` by default.
         exception_map: More exceptions to answer, by class: an `ErrorInfo`, a pair `(status, public text)`, or a
-            function that makes an `ErrorInfo` from the exception. Their own text never reaches the client. Subclasses
-            are included, the nearest class wins.
+            function that makes an `ErrorInfo` from the exception, or None to leave it unhandled. Their own text never
+            reaches the client. Subclasses are included, the nearest class wins.
 
     Raises:
         ConfigurationError: A key of `exception_map` is not an exception class, or its answer is not an error.
@@ -88,19 +99,34 @@ def _check(cls: Any) -> type[Exception]:
     return cls
 
 
+def _checked_answer(cls: type[Exception], answer: Any) -> ErrorInfo | Callable[[Any], ErrorInfo | None]:
+    if isinstance(answer, tuple) and len(answer) == 2:
+        answer = ErrorInfo(status=answer[0], detail=answer[1])
+    if isinstance(answer, ErrorInfo):
+        if not isinstance(answer.status, int) or not 400 <= answer.status <= 599:
+            raise ConfigurationError(
+                f"exception_map: {cls.__name__} must map to a status of 400 to 599; got {answer.status!r}"
+            )
+        return answer
+    if not callable(answer) or is_async_callable(answer):
+        raise ConfigurationError(
+            f"exception_map: {cls.__name__} must map to an ErrorInfo, a pair (status, public text) or a plain function; "
+            f"got {answer!r}"
+        )
+    return answer  # type: ignore[no-any-return]
+
+
 def _mapped_handler(
     renderer: ErrorRenderer,
     cls: type[Exception],
-    answer: ErrorInfo | tuple[int, str] | Callable[[Any], ErrorInfo],
+    answer: ErrorInfo | tuple[int, str] | Callable[[Any], ErrorInfo | None],
 ) -> Callable[[Request, Any], Any]:
-    fixed = ErrorInfo(status=answer[0], detail=answer[1]) if isinstance(answer, tuple) else answer
-    if isinstance(fixed, ErrorInfo) and not 400 <= fixed.status <= 599:
-        raise ConfigurationError(
-            f"exception_map: {cls.__name__} must map to a status of 400 to 599; got {fixed.status}"
-        )
+    fixed = _checked_answer(cls, answer)
 
     async def on_mapped(request: Request, exc: Any) -> JSONResponse:
         info = fixed if isinstance(fixed, ErrorInfo) else fixed(exc)
+        if info is None:
+            raise exc
         # The one place where the cause is recorded: the client only gets the public text.
         _log.log(
             logging.ERROR if info.status >= 500 else logging.INFO,

@@ -4,12 +4,23 @@ Never `input`, `ctx` or `url`: pydantic's default answer echoes them, a password
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
+
+from pydantic_core import core_schema
 
 __all__ = ["field_errors"]
 
-# Their text comes from the application's validators or quotes the input; every other text is pydantic's own.
-_MAY_ECHO = frozenset({"value_error", "assertion_error", "union_tag_invalid"})
+# The texts that are pydantic's own. Every other one, a PydanticCustomError's among them, comes from the application's
+# validators or quotes the input.
+_OWN_TEXT = frozenset(get_args(core_schema.ErrorType)) - {
+    "assertion_error",
+    "get_attribute_error",
+    "import_error",
+    "iteration_error",
+    "mapping_type",
+    "union_tag_invalid",
+    "value_error",
+}
 # A shorter input is found by chance in any sentence.
 _SHORTEST_ECHO = 3
 _INSTEAD = "Invalid value"
@@ -25,27 +36,35 @@ def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 def _field(error: Mapping[str, Any]) -> str:
     location: Sequence[Any] = error.get("loc", ())
-    if error.get("type") == "json_invalid":
-        location = location[:1]  # the rest is an offset into the body, which is no field
+    if error.get("type") == "json_invalid" and "input" in error and error["input"] == {}:
+        location = location[:1]  # FastAPI's own: the rest is an offset into the body, which is no field
     # A client chooses the keys of its JSON: a lone surrogate there must not break the answer's encoding.
     return ".".join(str(part) for part in location).encode("utf-8", "replace").decode()
 
 
 def _message(error: Mapping[str, Any]) -> str:
-    message = str(error.get("msg", _INSTEAD)).encode("utf-8", "replace").decode()
-    if error.get("type") in _MAY_ECHO and any(leaf in message for leaf in _leaves(error.get("input"))):
+    message = str(error.get("msg", _INSTEAD))
+    if error.get("type") not in _OWN_TEXT and _repeats(message, error.get("input")):
         return _INSTEAD
-    return message
+    return message.encode("utf-8", "replace").decode()
+
+
+def _repeats(message: str, value: Any) -> bool:
+    said = message.casefold()  # validators trim, fold and quote
+    for leaf in _leaves(value):
+        text = leaf.strip().casefold()
+        if len(text) >= _SHORTEST_ECHO and (text in said or repr(text)[1:-1] in said):
+            return True
+    return False
 
 
 def _leaves(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for inner in value.values():
-            yield from _leaves(inner)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for inner in value:
-            yield from _leaves(inner)
-    elif value is not None and not isinstance(value, bool):
-        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-        if len(text) >= _SHORTEST_ECHO:
-            yield text
+    waiting = [value]  # no recursion: a client's body may be nested deeper than the interpreter's stack
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, Mapping):
+            waiting.extend(inner.values())
+        elif isinstance(inner, (list, tuple, set, frozenset)):
+            waiting.extend(inner)
+        elif inner is not None and not isinstance(inner, bool):
+            yield inner.decode("utf-8", "replace") if isinstance(inner, bytes) else str(inner)

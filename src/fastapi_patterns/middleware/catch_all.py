@@ -45,9 +45,12 @@ class CatchAllMiddleware:
             await self.app(scope, receive, send)
             return
         started = response_started(scope)
+        sent = False  # past this layer: middleware in between may hold back what an inner layer has let out
 
         async def watched(message: Message) -> None:
+            nonlocal sent
             if message["type"] == "http.response.start":
+                sent = True
                 started.set()
             await send(message)
 
@@ -57,10 +60,10 @@ class CatchAllMiddleware:
             application = scope.get("app")
             if getattr(application, "debug", False):
                 raise
-            if not was_logged(error):
+            if not was_logged(error, started):  # `started` stands for this request
                 _log.error("Unhandled %s", type(error).__qualname__, exc_info=error)
-                mark_logged(error)
-            if not started.is_set():
+                mark_logged(error, started)
+            if not sent:
                 request = Request(scope, receive)
                 response = await self._answer(application, request, error)
                 await response(scope, receive, send)
@@ -71,16 +74,27 @@ class CatchAllMiddleware:
         own = handlers.get(Exception) or handlers.get(500)
         if own is None:
             return await self.respond(request, error)
-        if is_async_callable(own):
-            return await own(request, error)  # type: ignore[no-any-return]
-        return await run_in_threadpool(own, request, error)
+        try:
+            if is_async_callable(own):
+                return await own(request, error)  # type: ignore[no-any-return]
+            return await run_in_threadpool(own, request, error)
+        except Exception as second:
+            # The last resort must not depend on the application's code: this would be a 500 without id and CORS.
+            _log.error("The handler of unhandled errors failed: %s", type(second).__qualname__, exc_info=second)
+            return await self.respond(request, error)
 
 
-def mark_logged(error: BaseException) -> None:
-    """Remember on the exception itself that it has been logged, so that no second place logs it."""
-    error.__dict__[_LOGGED] = True
+def mark_logged(error: BaseException, request: object = None) -> None:
+    """Remember on the exception itself that it has been logged, so that no second place logs it.
+
+    Args:
+        error: The exception.
+        request: Any object that stands for the request: one instance may be raised in many, such as a cached failure.
+    """
+    error.__dict__[_LOGGED] = request
 
 
-def was_logged(error: BaseException | None) -> bool:
-    """Tell whether `mark_logged` saw this exception."""
-    return error is not None and _LOGGED in getattr(error, "__dict__", ())
+def was_logged(error: BaseException | None, request: object = None) -> bool:
+    """Tell whether `mark_logged` saw this exception: in this request, or at all when none is given."""
+    marks = getattr(error, "__dict__", {})
+    return _LOGGED in marks and (request is None or marks[_LOGGED] is request)

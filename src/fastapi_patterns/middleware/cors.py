@@ -66,7 +66,13 @@ def cors_options(
     Raises:
         ConfigurationError: As `install_cors`.
     """
-    for name, given in (("allow_origins", allow_origins), ("allow_methods", allow_methods)):
+    lists: dict[str, object] = {
+        "allow_origins": allow_origins,
+        "allow_methods": allow_methods,
+        "allow_headers": allow_headers,
+        "expose_headers": expose_headers,
+    }
+    for name, given in lists.items():
         if isinstance(given, (str, bytes)):
             # Starlette tests `origin in allow_origins`: in a string that finds substrings.
             raise ConfigurationError(f"{name} must be a list, such as [{given!r}]; got a plain string")

@@ -1,0 +1,133 @@
+"""The same promises on a real PostgreSQL, sync and async."""
+
+import asyncio
+from typing import Annotated, Any
+
+import pytest
+from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from fastapi_patterns import AsyncDatabase, Database, install_stack
+from tests.db.models import Base, Owner, Thing
+from tests.services import PostgresServer
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def url(postgres_server: PostgresServer, request: pytest.FixtureRequest) -> str:
+    """A fresh database with the tables, as a URL without a driver."""
+    name = postgres_server.create_database(f"db_{abs(hash(request.node.nodeid))}")
+    found = postgres_server.url(database=name).replace("+psycopg", "")
+    database = Database(found, metadata=Base.metadata)
+    database.create_all()
+    database.engine.dispose()
+    return found
+
+
+def _answers(app: FastAPI) -> list[tuple[int, Any]]:
+    with TestClient(app, raise_server_exceptions=False) as client:
+        answers = [client.post(path) for path in ("/owners/ada", "/owners/ada", "/orphans", "/killed")]
+        answers.append(client.get("/count"))
+    assert "psycopg" not in str([answer.text for answer in answers])
+    return [(answer.status_code, answer.json()) for answer in answers]
+
+
+# A row; a unique violation; a commit that fails; a connection that the server ends; what is stored after all that.
+EXPECTED = [
+    (200, 1),
+    (409, {"error": "This already exists"}),
+    (500, {"error": "Internal Server Error"}),
+    (503, {"error": "The database is not available"}),
+    (200, 1),
+]
+_KILL = text("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def test_sync(url: str) -> None:
+    """psycopg: committed rows, conflicts, failing commits and lost connections have their answers."""
+    database = Database(url)
+    app = FastAPI()
+    install_stack(app, resources=[database])
+
+    @app.post("/owners/{name}")
+    def create(name: str, session: Annotated[Session, Depends(database.session)]) -> int:
+        owner = Owner(name=name)
+        session.add(owner)
+        session.flush()
+        return owner.id
+
+    @app.post("/orphans")
+    def orphan(session: Annotated[Session, Depends(database.session)]) -> None:
+        session.add(Thing(owner_id=404))
+
+    @app.post("/killed")
+    def killed(session: Annotated[Session, Depends(database.session)]) -> None:
+        session.execute(_KILL)
+
+    @app.get("/count")
+    def count(session: Annotated[Session, Depends(database.session)]) -> int:
+        return len(list(session.scalars(select(Owner))))
+
+    assert _answers(app) == EXPECTED
+
+
+def test_async(url: str) -> None:
+    """asyncpg: the same."""
+    database = AsyncDatabase(url)
+    app = FastAPI()
+    install_stack(app, resources=[database])
+
+    @app.post("/owners/{name}")
+    async def create(name: str, session: Annotated[AsyncSession, Depends(database.session)]) -> int:
+        owner = Owner(name=name)
+        session.add(owner)
+        await session.flush()
+        return owner.id
+
+    @app.post("/orphans")
+    async def orphan(session: Annotated[AsyncSession, Depends(database.session)]) -> None:
+        session.add(Thing(owner_id=404))
+
+    @app.post("/killed")
+    async def killed(session: Annotated[AsyncSession, Depends(database.session)]) -> None:
+        await session.execute(_KILL)
+
+    @app.get("/count")
+    async def count(session: Annotated[AsyncSession, Depends(database.session)]) -> int:
+        return len(list(await session.scalars(select(Owner))))
+
+    assert _answers(app) == EXPECTED
+
+
+def test_a_cancelled_request_gives_its_connection_back(url: str) -> None:
+    """A session whose task is cancelled in a statement leaves no row and no open transaction."""
+
+    async def live() -> tuple[int, int]:
+        database = AsyncDatabase(url, pool_size=1, max_overflow=0, pool_timeout=5)
+        async with database:
+            started = asyncio.Event()
+
+            async def slow() -> None:
+                async with database.session_scope() as session:
+                    session.add(Owner(name="cancelled"))
+                    await session.flush()
+                    started.set()
+                    await session.execute(text("SELECT pg_sleep(30)"))
+
+            task = asyncio.create_task(slow())
+            await started.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            async with database.session_scope() as session:  # the pool has one connection: it must be back
+                rows = len(list(await session.scalars(select(Owner))))
+                idle = await session.scalar(
+                    text("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'")
+                )
+            return rows, int(idle or 0)
+
+    assert asyncio.run(live()) == (0, 0)

@@ -1,0 +1,123 @@
+"""HttpClient: one client with the application's life, and failures that become the right answer."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import httpx2
+import pytest
+from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
+
+from fastapi_patterns import ConfigurationError, HttpClient, PatternsError, install_stack
+
+
+def failing(error: Callable[[httpx2.Request], Exception]) -> httpx2.MockTransport:
+    """An upstream that fails like this."""
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        raise error(request)
+
+    return httpx2.MockTransport(answer)
+
+
+def answering(status: int, **headers: str) -> httpx2.MockTransport:
+    """An upstream that answers like this."""
+    return httpx2.MockTransport(lambda request: httpx2.Response(status, headers=headers, json={"upstream": "secret"}))
+
+
+def answer_with(upstream: HttpClient) -> Any:
+    """What our client gets when a route calls this upstream."""
+    app = FastAPI()
+    install_stack(app, resources=[upstream])
+
+    @app.get("/")
+    async def route(client: Annotated[httpx2.AsyncClient, Depends(upstream.client)]) -> Any:
+        response = await client.get("thing", params={"token": "secret"})
+        response.raise_for_status()
+        return response.json()
+
+    with TestClient(app) as client:
+        return client.get("/")
+
+
+def test_an_answer_is_passed_on() -> None:
+    """The route has the shared client, with the upstream's base URL."""
+    seen = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(str(request.url))
+        return httpx2.Response(200, json={"fine": True})
+
+    ours = answer_with(HttpClient("http://upstream.example/v1/", transport=httpx2.MockTransport(answer)))
+    assert ours.json() == {"fine": True}
+    assert seen == ["http://upstream.example/v1/thing?token=secret"]
+
+
+@pytest.mark.parametrize(
+    ("transport", "status", "error"),
+    [
+        (failing(lambda r: httpx2.ConnectTimeout("secret", request=r)), 504, "Another service did not answer in time"),
+        (failing(lambda r: httpx2.ReadTimeout("secret", request=r)), 504, "Another service did not answer in time"),
+        (failing(lambda r: httpx2.PoolTimeout("secret", request=r)), 503, "Too many calls to another service"),
+        (failing(lambda r: httpx2.ConnectError("secret", request=r)), 502, "Another service failed"),
+        (failing(lambda r: httpx2.RemoteProtocolError("secret", request=r)), 502, "Another service failed"),
+        (failing(lambda r: httpx2.DecodingError("secret", request=r)), 502, "Another service failed"),
+        (answering(500), 502, "Another service failed"),
+        (answering(401), 502, "Another service failed"),
+        (answering(404), 502, "Another service failed"),
+        (answering(302, location="http://169.254.169.254/"), 502, "Another service failed"),
+    ],
+)
+def test_a_failure_of_theirs_is_no_500_of_ours(transport: httpx2.MockTransport, status: int, error: str) -> None:
+    """Timeouts 504, no free connection 503, the rest 502; their 401 and redirects are not forwarded."""
+    answer = answer_with(HttpClient("http://upstream.example", transport=transport))
+    assert answer.status_code == status
+    assert answer.json() == {"error": error}
+    assert "www-authenticate" not in answer.headers
+    assert answer.headers.get("retry-after") == ("1" if status == 503 else None)
+
+
+def test_it_lives_with_the_application() -> None:
+    """One client while it is open, a clear error before and after, and a new one the next time."""
+    upstream = HttpClient("http://upstream.example")
+
+    async def life() -> httpx2.AsyncClient:
+        with pytest.raises(PatternsError, match=r"not open. Pass it to install_stack\(app, resources="):
+            await upstream.client()
+        async with upstream:
+            opened = await upstream.client()
+            assert await upstream.client() is opened
+            with pytest.raises(PatternsError, match="open already"):
+                await upstream.__aenter__()
+        assert opened.is_closed
+        with pytest.raises(PatternsError, match="not open"):
+            await upstream.client()
+        await upstream.__aexit__()
+        return opened
+
+    assert asyncio.run(life()) is not asyncio.run(life())
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, float("inf"), float("nan")])
+def test_a_timeout_is_a_time(timeout_s: float) -> None:
+    """There is no waiting for ever."""
+    with pytest.raises(ConfigurationError, match="timeout_s must be a positive, finite number of seconds"):
+        HttpClient(timeout_s=timeout_s)
+
+
+def test_every_timeout_is_set() -> None:
+    """Connecting, writing, reading and waiting for a connection all end."""
+
+    async def timeouts() -> httpx2.Timeout:
+        async with HttpClient(timeout_s=2) as upstream:
+            return (await upstream.client()).timeout
+
+    assert set(asyncio.run(timeouts()).as_dict().values()) == {2}
+
+
+def test_a_repr_hides_the_password() -> None:
+    """A base URL may hold credentials; a repr ends in logs."""
+    shown = repr(HttpClient("http://user:pass-word@upstream.example/"))
+    assert "upstream.example" in shown
+    assert "pass-word" not in shown
