@@ -37,10 +37,13 @@ def make_app() -> FastAPI:
 
 
 def test_a_500_reaches_the_client_whole() -> None:
-    """Body, media type and request id, over a real connection."""
+    """Body and request id, and a word that the connection ends, so that the next request opens another."""
     with serve(make_app()) as url:
         answer = httpx2.get(f"{url}/broken", headers={"X-Request-ID": "request-1"})
+        with httpx2.Client(base_url=url) as client:
+            assert [client.get("/broken").status_code for _ in range(3)] == [500, 500, 500]
     assert answer.status_code == 500
+    assert answer.headers["connection"] == "close"
     assert answer.json() == {"error": "Internal Server Error"}
     assert answer.headers["x-request-id"] == "request-1"
 

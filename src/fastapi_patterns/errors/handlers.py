@@ -110,8 +110,8 @@ def _checked_answer(cls: type[Exception], answer: Any) -> ErrorInfo | Callable[[
         return answer
     if not callable(answer) or is_async_callable(answer):
         raise ConfigurationError(
-            f"exception_map: {cls.__name__} must map to an ErrorInfo, a pair (status, public text) or a plain function; "
-            f"got {answer!r}"
+            f"exception_map: {cls.__name__} must map to an ErrorInfo, a pair (status, public text) "
+            f"or a plain function; got {answer!r}"
         )
     return answer  # type: ignore[no-any-return]
 

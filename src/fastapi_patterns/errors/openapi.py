@@ -1,6 +1,7 @@
 """Keeps the OpenAPI document true: it shows the validation body that the handlers really return."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
@@ -32,7 +33,7 @@ def document_validation_errors(app: FastAPI, renderer: ErrorRenderer) -> None:
         schemas = document.get("components", {}).get("schemas", {})
         if "HTTPValidationError" in schemas:
             schemas["HTTPValidationError"] = renderer.validation_schema()
-            schemas["ValidationError"] = _FIELD_ERROR
+            schemas["ValidationError"] = deepcopy(_FIELD_ERROR)  # the document is the application's to change
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -66,6 +66,10 @@ class CatchAllMiddleware:
             if not sent:
                 request = Request(scope, receive)
                 response = await self._answer(application, request, error)
+                if scope.get("http_version", "").startswith("1"):
+                    # The server closes the connection on the exception below; unwarned, the client's next request
+                    # on it would fail.
+                    response.headers["connection"] = "close"
                 await response(scope, receive, send)
             raise
 
