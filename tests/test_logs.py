@@ -3,12 +3,13 @@
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 
 import pytest
 
-from fastapi_patterns import ConfigurationError, configure_logging
+from fastapi_patterns import ConfigurationError, configure_logging, logs
 from fastapi_patterns.context import request_context
 from fastapi_patterns.logs import JsonFormatter, RequestContextFilter, TextFormatter
 from fastapi_patterns.middleware.catch_all import mark_logged
@@ -59,7 +60,27 @@ def test_json_lines(stream: io.StringIO) -> None:
     assert (written["level"], written["logger"], written["request_id"]) == ("ERROR", "shop", "request-1")
     assert written["message"] == "it\nbroke \x1b[31m"
     assert "ValueError: broken" in written["exception"]
-    assert line.isascii()
+
+
+@pytest.mark.parametrize("with_orjson", [True, False])
+def test_json_is_the_same_with_and_without_orjson(with_orjson: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one cannot write the other can; control characters and bidi marks are never raw."""
+    if with_orjson:
+        pytest.importorskip("orjson")
+    else:
+        monkeypatch.setattr(logs, "orjson", None)
+    said = "caf\xe9 \u202egnp \x9b31m \u2028"
+    record = logging.LogRecord("shop", logging.INFO, __file__, 1, said, None, None)
+    record.fields = {"big": 2**70, "odd": object, "lone": "\ud800"}
+    for fields in (record.fields, {"at": 1.5}):
+        record.fields = fields
+        line = JsonFormatter().format(record)
+        written = json.loads(line)
+        assert written["message"] == said
+        assert {name: written[name] for name in fields if name != "odd"} == {
+            name: value for name, value in fields.items() if name != "odd"
+        }
+        assert not re.search("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\ud800-\udfff]", line)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,11 @@ from fastapi_patterns.context import get_request_id
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.middleware.catch_all import was_logged
 
+try:
+    import orjson
+except ImportError:  # the extra `fast` is not installed
+    orjson = None  # type: ignore[assignment, unused-ignore]
+
 __all__ = ["JsonFormatter", "RequestContextFilter", "TextFormatter", "configure_logging"]
 
 # Line breaks, escape sequences, bidi marks: what could forge a line or a terminal's display (CWE-117).
@@ -62,7 +67,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: time, level, logger, message, request id, the record's fields, the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record as one line of ASCII JSON."""
+        """Return the record as one line of JSON, written by orjson where it is installed."""
         values: dict[str, Any] = {
             "time": _timestamp(record),
             "level": record.levelname,
@@ -73,7 +78,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             values["exception"] = self.formatException(record.exc_info)
-        return json.dumps({name: value for name, value in values.items() if value is not None}, default=str)
+        return _one_line({name: value for name, value in values.items() if value is not None})
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
@@ -83,7 +88,7 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
         logging.Handler.__init__(self)
 
     @property
-    def stream(self) -> TextIO:
+    def stream(self) -> TextIO:  # pyright: ignore[reportIncompatibleVariableOverride]
         return sys.stderr
 
     @stream.setter
@@ -144,6 +149,18 @@ def configure_logging(
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     found = getattr(record, "fields", None)
     return found if isinstance(found, dict) else {}  # an application may use the name for something else
+
+
+def _one_line(values: dict[str, Any]) -> str:
+    if orjson is not None:
+        try:
+            text = orjson.dumps(values, default=str).decode()
+        except TypeError:  # lone surrogates and integers over 64 bits, which `json` can write
+            pass
+        else:
+            # orjson leaves what is not ASCII as it is; what could act on a terminal is escaped.
+            return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return json.dumps(values, default=str)
 
 
 def _escaped(found: re.Match[str]) -> str:

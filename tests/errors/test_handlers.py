@@ -5,7 +5,8 @@ import logging
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
@@ -90,16 +91,24 @@ def test_a_function_of_the_map_that_breaks_is_a_plain_500(caplog: pytest.LogCapt
     assert isinstance(record.exc_info[1].__context__, KeyError)
 
 
+async def _own(request: Request, error: Exception) -> PlainTextResponse:
+    return PlainTextResponse("own", 409)
+
+
 def test_handlers_of_the_application_stay() -> None:
-    """An own handler for another exception, and one registered later for the same, count."""
-    from fastapi import Request
-    from fastapi.responses import PlainTextResponse
+    """An own handler registered before for another exception, and one after for a mapped one, count."""
+    app = FastAPI()
+    app.add_exception_handler(OSError, _own)
+    install_error_handlers(app, exception_map={LookupError: (404, "mapped")})
+    app.add_exception_handler(KeyError, _own)
 
-    async def own(request: Request, error: Exception) -> PlainTextResponse:
-        return PlainTextResponse("own", 409)
+    @app.get("/{kind}")
+    async def route(kind: str) -> None:
+        raise {"file": FileNotFoundError, "key": KeyError, "index": IndexError}[kind]
 
-    client = client_of(LookupError("x"), exception_map={LookupError: (404, "ours")})
-    assert client.get("/").json() == {"error": "ours"}
-    client.app.add_exception_handler(LookupError, own)  # type: ignore[attr-defined]
-    client.app.middleware_stack = None  # type: ignore[attr-defined]
-    assert (client.get("/").status_code, client.get("/").text) == (409, "own")
+    client = TestClient(app)
+    assert {kind: client.get(f"/{kind}").text for kind in ("file", "key", "index")} == {
+        "file": "own",
+        "key": "own",
+        "index": '{"error":"mapped"}',
+    }
