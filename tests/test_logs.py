@@ -4,12 +4,16 @@ import io
 import json
 import logging
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
-from fastapi_patterns import ConfigurationError, configure_logging, logs
+from fastapi_patterns import ConfigurationError, RequestLogConfig, configure_logging, install_stack, logs
 from fastapi_patterns.context import request_context
 from fastapi_patterns.logs import JsonFormatter, RequestContextFilter, TextFormatter
 from fastapi_patterns.middleware.catch_all import mark_logged
@@ -92,12 +96,11 @@ def test_json_is_the_same_with_and_without_orjson(with_orjson: bool, monkeypatch
         ("\ud800", r"\ud800"),
     ],
 )
-def test_a_message_cannot_forge_a_line(message: str, shown: str, stream: io.StringIO) -> None:
+def test_a_message_cannot_forge_a_line(message: str, shown: str) -> None:
     """Control characters and bidi marks are written as escapes (CWE-117)."""
-    configure_logging("text", stream=stream)
-    logging.getLogger("shop").info("%s", message)
-    assert stream.getvalue().startswith(f"INFO shop: {shown} at=")
-    assert stream.getvalue().count("\n") == 1
+    line = TextFormatter().format(logging.LogRecord("shop", logging.INFO, __file__, 1, "%s", (message,), None))
+    assert line.startswith(f"INFO shop: {shown} at=")
+    assert "\n" not in line
 
 
 def test_a_traceback_follows_its_line(stream: io.StringIO) -> None:
@@ -196,3 +199,71 @@ def test_a_record_without_the_filter_is_formatted(formatter: logging.Formatter) 
     """A formatter alone does not need the filter."""
     record = logging.LogRecord("shop", logging.INFO, __file__, 1, "plain", None, None)
     assert "plain" in formatter.format(record)
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_a_traceback_cannot_forge_a_terminal_and_is_not_lost(format: Literal["text", "json"]) -> None:
+    """An exception's text may be a client's: escapes are shown, and a lone surrogate does not break a UTF-8 stream."""
+    raw = io.BytesIO()
+    configure_logging(format, stream=io.TextIOWrapper(raw, encoding="utf-8", write_through=True))
+    try:
+        raise ValueError("\x1b[2J\u202e\ud800\rGET /forged - 0.001s 200")
+    except ValueError:
+        logging.getLogger("shop").exception("it broke")
+    written = raw.getvalue().decode()
+    assert r"\u202e\ud800\rGET /forged" in written
+    assert not re.search("[\x1b\r\u202e]", written)
+
+
+@pytest.mark.parametrize("fields", [["a"], "text", 7, object()])
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_a_record_may_use_the_name_fields_for_something_else(
+    format: Literal["text", "json"], fields: object, stream: io.StringIO
+) -> None:
+    """An application's own `extra={"fields": ...}` is not taken for ours and loses no line."""
+    configure_logging(format, stream=stream)
+    logging.getLogger("shop").warning("sold", extra={"fields": fields})
+    line = stream.getvalue()
+    assert line.startswith("WARNING shop: sold") if format == "text" else json.loads(line)["message"] == "sold"
+
+
+def test_a_request_in_text(stream: io.StringIO) -> None:
+    """The line begins with method, path and time, then status and request id; a 500 has one traceback with its id."""
+    app = FastAPI()
+    seconds = iter([10.0, 10.1234, 20.0, 20.5])
+    install_stack(app, request_log=RequestLogConfig(clock=lambda: next(seconds)))
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("a bug")
+
+    configure_logging("text", stream=stream)
+    client = TestClient(app, raise_server_exceptions=False, headers={"X-Request-ID": "request-1"})
+    client.get("/path?token=hunter2")
+    client.get("/broken")
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("GET /path - 0.123s 404 request_id=request-1 at=")
+    assert lines[1].startswith("ERROR fastapi_patterns.errors: Unhandled RuntimeError request_id=request-1 at=")
+    assert lines[-1].startswith("GET /broken - 0.500s 500 request_id=request-1 at=")
+    assert lines.count("RuntimeError: a bug") == 1
+    assert "hunter2" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("level", ["LOUD", "", None, 1.5, ["INFO"]])
+def test_a_level_that_is_none_leaves_everything(level: object) -> None:
+    """The level and the handlers stay what they were."""
+    root = logging.getLogger()
+    before = (root.level, root.handlers[:])
+    with pytest.raises(ConfigurationError, match="level must be a logging level"):
+        configure_logging(level=level)  # type: ignore[arg-type]
+    assert (root.level, root.handlers) == before
+
+
+def test_importing_configures_nothing() -> None:
+    """A fresh interpreter that imports the modules has the loggers it had."""
+    code = (
+        "import logging; import fastapi_patterns.logs, fastapi_patterns.stack; root = logging.getLogger(); "
+        "print(root.handlers, root.level, logging.getLogger('uvicorn.access').disabled)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] 30 False\n"

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.testclient import TestClient
 
@@ -299,3 +300,85 @@ def test_the_log_can_be_configured() -> None:
     app = FastAPI()
     install_stack(app, request_log=RequestLogConfig(new_request_id=lambda: "made-here", trust_request_id=False))
     assert quiet(app).get("/").headers["x-request-id"] == "made-here"
+
+
+def test_a_lifespan_that_breaks_closes_the_resources() -> None:
+    """Also when the application's own start-up or shutdown raises, everything that was open closes, in reverse."""
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if "fail at start" in events:
+            raise RuntimeError("start")
+        yield
+        raise RuntimeError("stop")
+
+    app = FastAPI(lifespan=lifespan)
+    install_stack(app, resources=[Resource("a", events), Resource("b", events)])
+    with pytest.raises(RuntimeError, match="stop"), TestClient(app):
+        events.append("served")
+    assert events == ["open a", "open b", "served", "close b", "close a"]
+    events[:] = ["fail at start"]
+    with pytest.raises(RuntimeError, match="start"), TestClient(app):
+        events.append("served")
+    assert events == ["fail at start", "open a", "open b", "close b", "close a"]
+
+
+@pytest.mark.filterwarnings("ignore:.*on_event is deprecated:DeprecationWarning")
+def test_start_up_handlers_run_inside_the_resources() -> None:
+    """Applications with `on_event`, and routers with a lifespan of their own, find the resources open."""
+    events: list[str] = []
+    app = FastAPI()
+    app.router.on_startup.append(lambda: events.append("start"))
+    app.router.on_shutdown.append(lambda: events.append("stop"))
+    install_stack(app, resources=[Resource("a", events)])
+
+    @asynccontextmanager
+    async def of_router(app: Any) -> AsyncIterator[None]:
+        events.append("router start")
+        yield
+        events.append("router stop")
+
+    app.include_router(APIRouter(lifespan=of_router))
+    with TestClient(app):
+        events.append("served")
+    assert events[0] == "open a"
+    assert events[-1] == "close a"
+    assert sorted(events[1:-1]) == ["router start", "router stop", "served", "start", "stop"]
+
+
+def test_the_order_is_fixed() -> None:
+    """From the outside in, whatever the application adds before and after: log, CORS, catch-all, own, catch-all."""
+    app = FastAPI()
+    app.add_middleware(Failing)
+    install_stack(app, allow_origins=[ORIGIN])
+    app.add_middleware(GZipMiddleware)
+    TestClient(app).get("/")
+    layer, names = app.middleware_stack, []
+    while layer is not None:
+        names.append(type(layer).__name__)
+        layer = getattr(layer, "app", None)
+    first = names.index("RequestLogMiddleware")
+    assert names[first : first + 6] == [
+        "RequestLogMiddleware",
+        "CORSMiddleware",
+        "CatchAllMiddleware",
+        "GZipMiddleware",
+        "Failing",
+        "CatchAllMiddleware",
+    ]
+    assert [middleware.cls.__name__ for middleware in app.user_middleware] == ["GZipMiddleware", "Failing"]
+
+
+def test_a_stack_that_was_refused_can_be_installed_right() -> None:
+    """After a ConfigurationError the application is not half installed."""
+    app = FastAPI()
+    with pytest.raises(ConfigurationError):
+        install_stack(app, exception_map={KeyError: 404})  # type: ignore[dict-item]
+    install_stack(app, exception_map={KeyError: (404, "gone")})
+
+    @app.get("/")
+    async def route() -> None:
+        raise KeyError
+
+    assert (quiet(app).get("/").status_code, quiet(app).get("/").json()) == (404, {"error": "gone"})

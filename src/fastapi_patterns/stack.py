@@ -117,12 +117,14 @@ def _fix_middleware_order(app: FastAPI, outer: list[Middleware], inner: Middlewa
     original: Callable[[], ASGIApp] = app.build_middleware_stack
 
     def build_middleware_stack() -> ASGIApp:
-        own = app.user_middleware
+        own, handlers = app.user_middleware, app.exception_handlers
         app.user_middleware = [*outer, *own, inner]
+        # The catch-all calls these; Starlette's outermost layer would call them a second time.
+        app.exception_handlers = {key: value for key, value in handlers.items() if key not in (500, Exception)}
         try:
             return original()
         finally:
-            app.user_middleware = own
+            app.user_middleware, app.exception_handlers = own, handlers
 
     app.build_middleware_stack = build_middleware_stack  # type: ignore[method-assign]
 

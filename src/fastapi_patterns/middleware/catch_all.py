@@ -60,18 +60,24 @@ class CatchAllMiddleware:
             application = scope.get("app")
             if getattr(application, "debug", False):
                 raise
-            if not was_logged(error, started):  # `started` stands for this request
+            first = not was_logged(error, started)  # `started` stands for this request
+            if first:
                 _log.error("Unhandled %s", type(error).__qualname__, exc_info=error)
                 mark_logged(error, started)
-            if not sent:
-                request = Request(scope, receive)
-                response = await self._answer(application, request, error)
-                if scope.get("http_version", "").startswith("1"):
-                    # The server closes the connection on the exception below; unwarned, the client's next request
-                    # on it would fail.
-                    response.headers["connection"] = "close"
-                await response(scope, receive, send)
+            if first or not sent:
+                # An application's own handler is called even when it is too late to answer, as Starlette does: it may
+                # report the error.
+                response = await self._answer(application, Request(scope, receive), error)
+                if not sent:
+                    await self._send(response, scope, receive, send)
             raise
+
+    async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("http_version", "").startswith("1"):
+            # The server closes the connection on the exception that follows; unwarned, the client's next request on
+            # it would fail.
+            response.headers["connection"] = "close"
+        await response(scope, receive, send)
 
     async def _answer(self, application: Any, request: Request, error: Exception) -> Response:
         handlers = getattr(application, "exception_handlers", {})
