@@ -1,0 +1,1 @@
+"""Log in, and routes for those who are."""
