@@ -64,8 +64,8 @@ def test_a_500_has_its_body_its_id_and_one_traceback(path: str, output: io.Strin
     assert (answer.status_code, answer.json()) == (500, {"error": "Internal Server Error"})
     assert answer.headers.get_list("x-request-id") == ["request-1"]
     assert output.getvalue().count("Traceback (most recent call last):") == 1
-    assert [line.split(" at=")[0].split("s ", 1)[1] for line in request_lines(output)][0] == "500 request_id=request-1"
-    assert len(request_lines(output)) == 2
+    first, _ = request_lines(output)
+    assert first.split(" at=")[0].endswith("s 500 request_id=request-1")
     assert "hunter2" not in output.getvalue()
 
 

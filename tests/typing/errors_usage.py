@@ -18,10 +18,10 @@ from fastapi_patterns import (
     install_error_handlers,
     install_stack,
 )
-from fastapi_patterns.errors import ErrorRenderer, ExceptionMap
+from fastapi_patterns.errors import ErrorRenderer, ExceptionMap, app_exception_handler, validation_exception_handler
 
 
-class SoldOut(AppException):  # noqa: N818 (an application's name)
+class SoldOut(AppException):
     """An error of the application's own."""
 
     def __init__(self, left: int) -> None:
@@ -58,8 +58,9 @@ install_stack(app, allow_origins=["https://app.example"], exception_map=answers,
 configure_logging("json", level=10)
 
 AppException("400", "x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-AppException(400, "x", "code")  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+AppException(400, "x", "code")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 configure_logging("xml")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 install_error_handlers(app, exception_map={LookupError: 404})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
 RequestLogConfig(clock=timedelta)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-assert_type(RequestValidationError([]).errors(), Any)
+app.add_exception_handler(AppException, app_exception_handler)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+app.add_exception_handler(RequestValidationError, validation_exception_handler)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
