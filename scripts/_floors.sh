@@ -23,4 +23,4 @@ say "Running the unit part on the floors, $("$VENV/bin/python" --version)"
 # anyio has renamed the class that the oldest Starlette's TestClient takes from it.
 exec "$VENV/bin/python" -m pytest tests -m "not services and not browser" \
   --ignore tests/live --ignore tests/docs --ignore tests/benchmarks --ignore tests/browser \
-  -W "ignore:.*BlockingPortal.*:DeprecationWarning" "$@"
+  -W "ignore:The anyio.abc.BlockingPortal alias:DeprecationWarning" "$@"

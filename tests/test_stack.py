@@ -348,7 +348,7 @@ def test_start_up_handlers_run_inside_the_resources() -> None:
 
 
 def test_the_order_is_fixed() -> None:
-    """From the outside in, whatever the application adds before and after: log, CORS, catch-all, own, catch-all."""
+    """From the outside in, whatever the application adds before and after: log, CORS, catch-all, own, routes."""
     app = FastAPI()
     app.add_middleware(Failing)
     install_stack(app, allow_origins=[ORIGIN])
@@ -365,9 +365,29 @@ def test_the_order_is_fixed() -> None:
         "CatchAllMiddleware",
         "GZipMiddleware",
         "Failing",
-        "CatchAllMiddleware",
+        "ResponseMarkMiddleware",
     ]
     assert [middleware.cls.__name__ for middleware in app.user_middleware] == ["GZipMiddleware", "Failing"]
+
+
+def test_middleware_that_catches_goes_on_catching() -> None:
+    """An application's middleware that turns its own exceptions into answers still does, and nothing is logged."""
+    app = FastAPI()
+    install_stack(app)
+
+    @app.middleware("http")
+    async def catches(request: Request, call_next: Any) -> Any:
+        try:
+            return await call_next(request)
+        except LookupError:
+            return JSONResponse({"own": "answer"}, 400)
+
+    @app.get("/")
+    async def route() -> None:
+        raise KeyError("x")
+
+    answer = TestClient(app).get("/")
+    assert (answer.status_code, answer.json()) == (400, {"own": "answer"})
 
 
 def test_a_stack_that_was_refused_can_be_installed_right() -> None:

@@ -47,7 +47,7 @@ class Flag:
 
 
 def response_started(scope: MutableMapping[str, Any]) -> Flag:
-    """Return the mark of this request that the catch-all middleware sets when the response starts.
+    """Return the mark of this request that the stack sets when the response starts.
 
     A route has returned and its session has committed by then: an exception that comes later undoes neither.
     """

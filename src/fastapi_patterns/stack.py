@@ -1,6 +1,6 @@
 """The whole stack in one call: middleware, handlers and resources in the order that works.
 
-From the outside in: request log, CORS, catch-all, the application's own middleware, catch-all, routes. The order is
+From the outside in: request log, CORS, catch-all, the application's own middleware, routes. The order is
 fixed when Starlette builds the stack, so middleware that the application adds later lands inside.
 """
 
@@ -19,6 +19,7 @@ from fastapi_patterns.errors import EnvelopeRenderer, ErrorRenderer, install_err
 from fastapi_patterns.errors.handlers import render
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig, RequestLogMiddleware
+from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware
 from fastapi_patterns.middleware.cors import cors_options
 
 __all__ = ["Stack", "install_stack", "stack_of"]
@@ -73,7 +74,7 @@ def install_stack(
     chosen = EnvelopeRenderer() if renderer is None else renderer
     cors = cors_options(allow_origins=allow_origins, allow_credentials=allow_credentials) if allow_origins else None
     install_error_handlers(app, renderer=chosen, exception_map=_merged(resources, exception_map))
-    _fix_middleware_order(app, _outer(request_log, cors, chosen), Middleware(CatchAllMiddleware, _answer_500(chosen)))
+    _fix_middleware_order(app, _outer(request_log, cors, chosen), Middleware(ResponseMarkMiddleware))
     _open_resources(app, resources)
     app.state.fastapi_patterns = Stack(tuple(resources))
 
@@ -108,7 +109,8 @@ def _outer(
     return [
         Middleware(RequestLogMiddleware, request_log),
         *([Middleware(CORSMiddleware, **cors)] if cors else []),
-        # For errors in the application's own middleware, which the inner one cannot see.
+        # Outside the application's own middleware: errors there are answered too, and middleware that catches the
+        # application's exceptions goes on seeing them. A layer inside it would answer first.
         Middleware(CatchAllMiddleware, _answer_500(renderer)),
     ]
 

@@ -10,7 +10,6 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.testclient import TestClient
 
 from fastapi_patterns import install_stack
-from fastapi_patterns.middleware.catch_all import mark_logged, was_logged
 
 SHARED = RuntimeError("one instance for every request: secret")
 
@@ -109,7 +108,7 @@ def test_an_own_handler_that_breaks_is_replaced(is_async: bool, errors: list[log
 
 @pytest.mark.parametrize(("path", "status"), [("/route", 503), ("/middleware", 503), ("/stream", 200)])
 def test_an_own_handler_is_called_once(path: str, status: int) -> None:
-    """Two catch-alls and Starlette's own layer share one call of it, also when it comes too late to answer."""
+    """The catch-all and Starlette's own layer share one call of it, also when it comes too late to answer."""
     app, calls = FastAPI(), []
     install_stack(app)
 
@@ -190,18 +189,3 @@ def test_a_websocket_that_breaks_is_the_servers(errors: list[logging.LogRecord])
     with pytest.raises(RuntimeError, match="broken"), TestClient(app).websocket_connect("/socket") as connection:
         connection.receive_text()
     assert errors == []
-
-
-def test_the_mark_knows_the_request() -> None:
-    """Exceptions with slots, or built in, carry it; another request does not count, the server's question does."""
-
-    class SlottedError(Exception):
-        __slots__ = ("code",)
-
-    first, second = object(), object()
-    for error in (SlottedError(), KeyError("x"), StopAsyncIteration(), ExceptionGroup("x", [ValueError()])):
-        assert not was_logged(error)
-        mark_logged(error, first)
-        assert was_logged(error)
-        assert was_logged(error, first)
-        assert not was_logged(error, second)

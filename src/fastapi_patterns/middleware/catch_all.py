@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns.context import response_started
 
-__all__ = ["CatchAllMiddleware", "mark_logged", "was_logged"]
+__all__ = ["CatchAllMiddleware", "ResponseMarkMiddleware", "mark_logged", "was_logged"]
 
 _log = logging.getLogger("fastapi_patterns.errors")
 _LOGGED = "__fastapi_patterns_logged__"
@@ -44,14 +44,11 @@ class CatchAllMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = response_started(scope)
-        sent = False  # past this layer: middleware in between may hold back what an inner layer has let out
+        sent = False
 
         async def watched(message: Message) -> None:
             nonlocal sent
-            if message["type"] == "http.response.start":
-                sent = True
-                started.set()
+            sent = sent or message["type"] == "http.response.start"
             await send(message)
 
         try:
@@ -60,16 +57,13 @@ class CatchAllMiddleware:
             application = scope.get("app")
             if getattr(application, "debug", False):
                 raise
-            first = not was_logged(error, started)  # `started` stands for this request
-            if first:
-                _log.error("Unhandled %s", type(error).__qualname__, exc_info=error)
-                mark_logged(error, started)
-            if first or not sent:
-                # An application's own handler is called even when it is too late to answer, as Starlette does: it may
-                # report the error.
-                response = await self._answer(application, Request(scope, receive), error)
-                if not sent:
-                    await self._send(response, scope, receive, send)
+            _log.error("Unhandled %s", type(error).__qualname__, exc_info=error)
+            mark_logged(error)
+            # An application's own handler is called even when it is too late to answer, as Starlette does: it may
+            # report the error.
+            response = await self._answer(application, Request(scope, receive), error)
+            if not sent:
+                await self._send(response, scope, receive, send)
             raise
 
     async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,17 +88,39 @@ class CatchAllMiddleware:
             return await self.respond(request, error)
 
 
-def mark_logged(error: BaseException, request: object = None) -> None:
-    """Remember on the exception itself that it has been logged, so that no second place logs it.
+class ResponseMarkMiddleware:
+    """Sets `context.response_started` when the routes begin to answer; the innermost layer.
+
+    Middleware of the application's own may hold a response back; what matters is that the route has returned and its
+    session has committed.
 
     Args:
-        error: The exception.
-        request: Any object that stands for the request: one instance may be raised in many, such as a cached failure.
+        app: The application inside.
     """
-    error.__dict__[_LOGGED] = request
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = response_started(scope)
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                started.set()
+            await send(message)
+
+        await self.app(scope, receive, watched)
 
 
-def was_logged(error: BaseException | None, request: object = None) -> bool:
-    """Tell whether `mark_logged` saw this exception: in this request, or at all when none is given."""
-    marks = getattr(error, "__dict__", {})
-    return _LOGGED in marks and (request is None or marks[_LOGGED] is request)
+def mark_logged(error: BaseException) -> None:
+    """Remember on the exception itself that it has been logged, so that the server does not log it again."""
+    error.__dict__[_LOGGED] = True
+
+
+def was_logged(error: BaseException | None) -> bool:
+    """Tell whether `mark_logged` saw this exception."""
+    return _LOGGED in getattr(error, "__dict__", ())
