@@ -8,19 +8,17 @@ if [ ! -x "$VENV/bin/python" ]; then
   "$python" -m venv "$VENV"
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 fi
-key=$(cksum < pyproject.toml)
+key=$(cat pyproject.toml scripts/_floors.sh | cksum)
 if [ "$(cat "$VENV/.floors" 2>/dev/null)" != "$key" ]; then
   say "Installing the lowest declared versions"
   "$VENV/bin/python" scripts/_floors.py security db async-db http fast standard postgres > "$VENV/floors.txt"
-  # Plain httpx: the TestClient of the oldest Starlette knows no httpx2. greenlet: the oldest SQLAlchemy's own marker
-  # leaves it out on some machines.
+  # Plain httpx: the TestClient of the oldest Starlette knows no httpx2. anyio: that Starlette takes a name from it that
+  # newer ones have moved, with a warning, and warnings are errors here.
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$VENV/floors.txt" \
-    httpx greenlet "pytest==9.*" pytest-asyncio hypothesis uvicorn markdown-it-py
+    httpx "anyio<4.10" "pytest==9.*" pytest-asyncio hypothesis pytest-xdist uvicorn markdown-it-py email-validator
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
   printf '%s' "$key" > "$VENV/.floors"
 fi
 say "Running the unit part on the floors, $("$VENV/bin/python" --version)"
-# anyio has renamed the class that the oldest Starlette's TestClient takes from it.
 exec "$VENV/bin/python" -m pytest tests -m "not services and not browser" \
-  --ignore tests/live --ignore tests/docs --ignore tests/benchmarks --ignore tests/browser \
-  -W "ignore:The anyio.abc.BlockingPortal alias:DeprecationWarning" "$@"
+  --ignore tests/live --ignore tests/docs --ignore tests/benchmarks --ignore tests/browser "$@"
