@@ -19,6 +19,8 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 html_theme = "furo"
 html_title = "fastapi-patterns"
 
+# A name in single backticks is code, as in the docstrings themselves.
+default_role = "code"
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_class_signature = "mixed"

@@ -51,7 +51,8 @@ def walk(url: str, secret_key: str, log: Path) -> int:
         _cors(taken)
     print(f"\n{taken.steps} steps, {taken.surprises} surprises. The service's log:\n")
     lines = log.read_text().splitlines()
-    shown = [line for line in lines if line.startswith(("GET ", "POST ", "OPTIONS ")) or "mail" in line]
+    wanted = ("GET ", "POST ", "OPTIONS ", '"message":"GET ', '"message":"POST ', '"message":"OPTIONS ', "service.mail")
+    shown = [line for line in lines if any(word in line for word in wanted)]
     print("\n".join(f"  {line}" for line in shown))
     return 1 if taken.surprises else 0
 
