@@ -197,6 +197,16 @@ def test_a_full_queue_refuses_the_request() -> None:
     assert [what for what, *_ in shop.done] == [0, 1]
 
 
+def test_a_task_that_is_done_makes_room() -> None:
+    """Failed or not, a finished task no longer counts."""
+    shop = Shop(TaskQueue(max_size=3))
+    with TestClient(shop.app) as client:
+        for _ in range(3):
+            assert client.post("/add").status_code == 200
+            client.portal.call(shop.queue.join)  # type: ignore[union-attr]
+    assert len(shop.done) == 6
+
+
 def test_without_the_stack_a_full_queue_is_an_exception() -> None:
     """An application that handles it itself catches TaskQueueFullError."""
     queue = TaskQueue(max_size=1)
