@@ -14,7 +14,9 @@ _START_TIMEOUT_S = 15.0
 @contextmanager
 def serve(app: Any) -> Iterator[str]:
     """Serve an application on loopback and give its URL; the server has stopped when the block ends."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="on"))
+    # No proxy stands in front, so forwarded headers are a client's own words; by default uvicorn believes loopback.
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="on", proxy_headers=False)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + _START_TIMEOUT_S
