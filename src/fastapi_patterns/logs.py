@@ -158,6 +158,8 @@ def _one_line(values: dict[str, Any]) -> str:
         except TypeError:  # lone surrogates and integers over 64 bits, which `json` can write
             pass
         else:
+            if text.isascii() and "\x7f" not in text:
+                return text
             # orjson leaves what is not ASCII as it is; what could act on a terminal is escaped.
             return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return json.dumps(values, default=str)
