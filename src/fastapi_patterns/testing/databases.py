@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, MetaData
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from fastapi_patterns.db import AsyncDatabase, Database
@@ -41,14 +42,16 @@ class Databases:
         self._url = setting(config, "fastapi_db")
         self._sync = [resource for resource in resources if isinstance(resource, Database)]
         self._async = [resource for resource in resources if isinstance(resource, AsyncDatabase)]
-        self._get_db: Callable[..., Any] | None = None
+        self._overrides: dict[Any, Callable[[], Any]] = {}
         if setting(config, "fastapi_get_db"):
-            self._get_db = load(config, "fastapi_get_db")
+            get_db = load(config, "fastapi_get_db")
             metadata = _metadata(load(config, "fastapi_metadata"))
-            if inspect.isasyncgenfunction(self._get_db) or inspect.iscoroutinefunction(self._get_db):
+            if inspect.isasyncgenfunction(get_db) or inspect.iscoroutinefunction(get_db):
                 self._async.append(AsyncDatabase("sqlite://", metadata=metadata))
+                self._overrides[get_db] = _async_stand_in(self._async[-1])
             else:
                 self._sync.append(Database("sqlite://", metadata=metadata))
+                self._overrides[get_db] = _stand_in(self._sync[-1])
         self._engines: dict[int, Database] = {}
         self._connections: list[tuple[Database, Connection]] = []
 
@@ -65,8 +68,7 @@ class Databases:
                 connection = opened.enter_context(self._transaction(database))
                 opened.enter_context(database.bound_to(connection))
                 self._connections.append((database, connection))
-            if self._get_db is not None:
-                overrides[self._get_db] = self._override()
+            overrides.update(self._overrides)
             if self._async:
                 router.lifespan_context = self._around(lifespan)
             try:
@@ -116,24 +118,6 @@ class Databases:
             self._engines[id(database)] = found
         return found
 
-    def _override(self) -> Callable[..., Any]:
-        """Stand in for the application's `get_db`: it does not commit, so a commit that is forgotten shows."""
-        if self._connections and self._sync:
-            database = self._sync[-1]
-
-            def get_db() -> Iterator[Session]:
-                with database._open() as session:
-                    yield session
-
-            return get_db
-        asynchronous = self._async[-1]
-
-        async def get_async_db() -> AsyncIterator[Any]:
-            async with asynchronous._open() as session:
-                yield session
-
-        return get_async_db
-
     def _around(self, lifespan: Any) -> Any:
         @asynccontextmanager
         async def isolated_lifespan(app: Any) -> AsyncIterator[Any]:
@@ -157,6 +141,26 @@ class Databases:
                         yield
                 finally:
                     await transaction.rollback()
+
+
+def _stand_in(database: Database) -> Callable[[], Iterator[Session]]:
+    """Stand in for the application's `get_db`: it does not commit, so a commit that is forgotten shows."""
+
+    def get_db() -> Iterator[Session]:
+        with database._open() as session:
+            yield session
+
+    return get_db
+
+
+def _async_stand_in(database: AsyncDatabase) -> Callable[[], AsyncIterator[AsyncSession]]:
+    """The same for an async one."""
+
+    async def get_db() -> AsyncIterator[AsyncSession]:
+        async with database._open() as session:
+            yield session
+
+    return get_db
 
 
 def _metadata(found: Any) -> MetaData:
