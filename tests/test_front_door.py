@@ -51,6 +51,55 @@ print(logging.getLogger().handlers, logging.getLogger("fastapi_patterns").handle
     assert run(code).strip() == "[] []"
 
 
+def test_the_sync_database_needs_no_greenlet() -> None:
+    """With the extra `db` alone `Database` and the plugin work; `AsyncDatabase` names the extra that it needs."""
+    code = """
+import sys
+sys.modules["greenlet"] = None
+from fastapi_patterns import Database
+import fastapi_patterns.testing.databases
+from sqlalchemy import text
+with Database("sqlite://").session_scope() as session:
+    print(session.execute(text("SELECT 42")).scalar_one())
+try:
+    from fastapi_patterns import AsyncDatabase
+except ImportError as error:
+    print(error)
+try:
+    from fastapi_patterns.db import Nothing
+except ImportError as error:
+    print(type(error).__name__)
+"""
+    assert run(code).splitlines() == [
+        "42",
+        "fastapi_patterns.db.AsyncDatabase needs greenlet. Install it with pip install 'fastapi-patterns[async-db]'.",
+        "ImportError",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "driver", "extra"),
+    [
+        ("Database", "postgresql://h/d", "psycopg", "postgres"),
+        ("AsyncDatabase", "postgresql://h/d", "asyncpg", "postgres"),
+        ("AsyncDatabase", "sqlite://", "aiosqlite", "async-db"),
+    ],
+)
+def test_a_missing_driver_names_its_extra(kind: str, url: str, driver: str, extra: str) -> None:
+    """The engine is made on first use, and says which extra brings its driver."""
+    code = f"""
+import sys
+sys.modules[{driver!r}] = None
+from fastapi_patterns import {kind}
+try:
+    {kind}({url!r}).engine
+except ImportError as error:
+    print(error)
+"""
+    printed = run(code).strip()
+    assert f"needs {driver}. Install it with pip install 'fastapi-patterns[{extra}]'." in printed
+
+
 def test_names_for_type_checkers_and_for_python_agree() -> None:
     """What type checkers see imported, `__all__` and the lazy table hold the same names."""
     tree = ast.parse(SOURCE.read_text())

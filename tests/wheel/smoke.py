@@ -1,4 +1,4 @@
-"""Uses the installed wheel as a newcomer would: `smoke.py bare` or `smoke.py standard`, by `scripts/test-wheel`."""
+"""Uses the installed wheel as a newcomer would: `smoke.py bare`, `db` or `standard`, by `scripts/test-wheel`."""
 
 import asyncio
 import sys
@@ -61,6 +61,20 @@ def bare() -> None:
     assert "fastapi_patterns" in {found.name for found in entry_points(group="pytest11")}
 
 
+def db() -> None:
+    """With [db] alone: the sync database works, the async one names its extra."""
+    from sqlalchemy import text
+
+    with fastapi_patterns.Database("sqlite://").session_scope() as session:
+        assert session.execute(text("SELECT 42")).scalar_one() == 42
+    try:
+        _ = fastapi_patterns.AsyncDatabase("sqlite://").engine
+    except fastapi_patterns.MissingExtraError as error:
+        assert "pip install 'fastapi-patterns[async-db]'" in str(error), error
+    else:
+        raise AssertionError("AsyncDatabase came without its extra")
+
+
 def standard() -> None:
     """With [standard]: the front door as the README shows it."""
     from fastapi import Depends, FastAPI
@@ -115,5 +129,5 @@ def standard() -> None:
     assert asyncio.run(call(app, "GET", "/me", (header,))) == (200, b'{"id":1}')
 
 
-{"bare": bare, "standard": standard}[sys.argv[1]]()
+{"bare": bare, "db": db, "standard": standard}[sys.argv[1]]()
 print(f"smoke test {sys.argv[1]}: ok")

@@ -5,9 +5,10 @@ from typing import Any
 from sqlalchemy import URL, Engine, StaticPool, event, make_url
 from sqlalchemy.exc import ArgumentError
 
+from fastapi_patterns._optional import require
 from fastapi_patterns.exceptions import ConfigurationError
 
-__all__ = ["SESSION_OPTIONS", "engine_options", "parse_url", "prepare_sqlite"]
+__all__ = ["SESSION_OPTIONS", "engine_options", "parse_url", "prepare_sqlite", "require_driver"]
 
 # Rows stay readable after the commit, which comes before the response is sent (and a lazy reload cannot be awaited);
 # a closed session refuses work: SQLAlchemy's default reopens it silently and leaks a connection.
@@ -36,6 +37,17 @@ def parse_url(text: str | URL, *, asynchronous: bool) -> URL:
         raise ConfigurationError("not a database URL; expected one such as sqlite:///app.db") from None
     drivers = _ASYNC_DRIVERS if asynchronous else _SYNC_DRIVERS
     return url.set(drivername=drivers.get(url.drivername, url.drivername))
+
+
+# The drivers that the extras install, by the name in a URL.
+_EXTRA_OF_DRIVER = {"aiosqlite": "async-db", "psycopg": "postgres", "asyncpg": "postgres"}
+
+
+def require_driver(url: URL) -> None:
+    """Raise `MissingExtraError` when the driver of a URL is one that an extra installs and is not there."""
+    driver = url.get_driver_name()
+    if driver in _EXTRA_OF_DRIVER:
+        require(driver, extra=_EXTRA_OF_DRIVER[driver], room=f"A database at {url.drivername}://")
 
 
 def engine_options(url: URL) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from fastapi_patterns.db._engine import SESSION_OPTIONS, engine_options, parse_url, prepare_sqlite
+from fastapi_patterns.db._engine import SESSION_OPTIONS, engine_options, parse_url, prepare_sqlite, require_driver
 from fastapi_patterns.db.failures import exception_map
 from fastapi_patterns.exceptions import ConfigurationError, ExceptionMap
 
@@ -160,6 +160,7 @@ class AsyncDatabase:
             return self._source
         engine = self._source
         if isinstance(engine, URL):
+            require_driver(engine)
             engine = create_async_engine(engine, **{**engine_options(engine), **self._options})
             prepare_sqlite(engine.sync_engine)
         return async_sessionmaker(engine, **SESSION_OPTIONS)

@@ -10,7 +10,7 @@ from sqlalchemy import URL, Connection, Engine, MetaData, create_engine
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
-from fastapi_patterns.db._engine import SESSION_OPTIONS, engine_options, parse_url, prepare_sqlite
+from fastapi_patterns.db._engine import SESSION_OPTIONS, engine_options, parse_url, prepare_sqlite, require_driver
 from fastapi_patterns.db.failures import exception_map
 from fastapi_patterns.exceptions import ConfigurationError, ExceptionMap
 
@@ -160,6 +160,7 @@ class Database:
             return self._source
         engine = self._source
         if isinstance(engine, URL):
+            require_driver(engine)
             engine = create_engine(engine, **{**engine_options(engine), **self._options})
             prepare_sqlite(engine)
         return sessionmaker(engine, **SESSION_OPTIONS)

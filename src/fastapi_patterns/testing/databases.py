@@ -4,19 +4,24 @@ Binding the object, not overriding a dependency, is what reaches tasks, stores a
 """
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, MetaData
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from fastapi_patterns.db import AsyncDatabase, Database
+from fastapi_patterns.db import Database
+from fastapi_patterns.exceptions import MissingExtraError
 from fastapi_patterns.stack import stack_of
 from fastapi_patterns.testing._config import load, setting
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from fastapi_patterns.db import AsyncDatabase
 
 __all__ = ["Databases"]
 
@@ -41,12 +46,14 @@ class Databases:
         self._app = app
         self._url = setting(config, "fastapi_db")
         self._sync = [resource for resource in resources if isinstance(resource, Database)]
-        self._async = [resource for resource in resources if isinstance(resource, AsyncDatabase)]
+        self._async = _async_databases(resources)
         self._overrides: dict[Any, Callable[[], Any]] = {}
         if setting(config, "fastapi_get_db"):
             get_db = load(config, "fastapi_get_db")
             metadata = _metadata(load(config, "fastapi_metadata"))
             if inspect.isasyncgenfunction(get_db) or inspect.iscoroutinefunction(get_db):
+                from fastapi_patterns.db import AsyncDatabase
+
                 self._async.append(AsyncDatabase("sqlite://", metadata=metadata))
                 self._overrides[get_db] = _async_stand_in(self._async[-1])
             else:
@@ -130,9 +137,9 @@ class Databases:
         return isolated_lifespan
 
     @asynccontextmanager
-    async def _async_transaction(self, database: AsyncDatabase) -> AsyncIterator[None]:
+    async def _async_transaction(self, database: "AsyncDatabase") -> AsyncIterator[None]:
         _require_metadata(database)
-        async with AsyncDatabase(self._url, metadata=database.metadata) as tests:
+        async with type(database)(self._url, metadata=database.metadata) as tests:
             await tests.create_all()
             async with tests.engine.connect() as connection:
                 transaction = await connection.begin()
@@ -141,6 +148,14 @@ class Databases:
                         yield
                 finally:
                     await transaction.rollback()
+
+
+def _async_databases(resources: Iterable[object]) -> "list[AsyncDatabase]":
+    try:
+        from fastapi_patterns.db import AsyncDatabase
+    except MissingExtraError:  # without greenlet there can be none
+        return []
+    return [resource for resource in resources if isinstance(resource, AsyncDatabase)]
 
 
 def _stand_in(database: Database) -> Callable[[], Iterator[Session]]:
@@ -153,10 +168,10 @@ def _stand_in(database: Database) -> Callable[[], Iterator[Session]]:
     return get_db
 
 
-def _async_stand_in(database: AsyncDatabase) -> Callable[[], AsyncIterator[AsyncSession]]:
+def _async_stand_in(database: "AsyncDatabase") -> "Callable[[], AsyncIterator[AsyncSession]]":
     """The same for an async one."""
 
-    async def get_db() -> AsyncIterator[AsyncSession]:
+    async def get_db() -> "AsyncIterator[AsyncSession]":
         async with database._open() as session:
             yield session
 
@@ -170,7 +185,7 @@ def _metadata(found: Any) -> MetaData:
     return metadata
 
 
-def _require_metadata(database: Database | AsyncDatabase) -> None:
+def _require_metadata(database: "Database | AsyncDatabase") -> None:
     if database.metadata is None:
         pytest.fail(
             f"{database!r} was made without its tables: pass {type(database).__name__}(..., metadata=Base.metadata), "
