@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Security
+from fastapi import Depends, FastAPI, Response, Security
 from fastapi.security import OAuth2PasswordRequestForm
 
 from fastapi_patterns import (
@@ -54,12 +54,13 @@ install_stack(app)
 
 
 @app.post("/login")
-def login(form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> dict[str, str]:
+def login(form: Annotated[OAuth2PasswordRequestForm, Depends()], response: Response) -> dict[str, str]:
     """Exchange a name and a password for a token."""
     user = USERS.get(form.username)
     # With None as the hash, an unknown user costs as much time as a wrong password.
     if not passwords.verify(form.password, user.password_hash if user else None) or user is None:
         raise AppException(401, "Wrong name or password", headers={"WWW-Authenticate": "Bearer"})
+    response.headers["Cache-Control"] = "no-store"  # no cache may keep a token (RFC 6749 section 5.1)
     return {"access_token": tokens.encode({"sub": user.name, "scope": user.scopes}), "token_type": "bearer"}
 
 

@@ -11,6 +11,7 @@ def headers_of(client: TestClient, name: str, password: str) -> dict[str, str]:
     """Log in and return the headers that say so."""
     answer = client.post("/login", data={"username": name, "password": password})
     assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "no-store"
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 

@@ -3,6 +3,15 @@
 Needs no extra.
 """
 
+from fastapi_patterns.errors.coded import (
+    BadRequestError,
+    CodedError,
+    ConflictError,
+    NotFoundError,
+    PermissionDeniedError,
+    TooManyRequestsError,
+    UnavailableError,
+)
 from fastapi_patterns.errors.exceptions import AppException
 from fastapi_patterns.errors.handlers import (
     app_exception_handler,
@@ -14,10 +23,17 @@ from fastapi_patterns.exceptions import ErrorInfo, ExceptionMap
 
 __all__ = [
     "AppException",
+    "BadRequestError",
+    "CodedError",
+    "ConflictError",
     "EnvelopeRenderer",
     "ErrorInfo",
     "ErrorRenderer",
     "ExceptionMap",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "TooManyRequestsError",
+    "UnavailableError",
     "app_exception_handler",
     "install_error_handlers",
     "validation_exception_handler",
