@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from fastapi_patterns.db import Database as Database
     from fastapi_patterns.errors import AppException as AppException
     from fastapi_patterns.errors import EnvelopeRenderer as EnvelopeRenderer
+    from fastapi_patterns.errors import ProblemRenderer as ProblemRenderer
+    from fastapi_patterns.errors import error_responses as error_responses
     from fastapi_patterns.errors import install_error_handlers as install_error_handlers
     from fastapi_patterns.exceptions import ConfigurationError as ConfigurationError
     from fastapi_patterns.exceptions import ErrorInfo as ErrorInfo
@@ -52,6 +54,7 @@ __all__ = [
     "PasswordHasher",
     "PatternsError",
     "PendingTasks",
+    "ProblemRenderer",
     "RequestLogConfig",
     "RequestLogMiddleware",
     "TaskQueue",
@@ -61,6 +64,7 @@ __all__ = [
     "configure_logging",
     "create_access_token",
     "decode_token",
+    "error_responses",
     "hash_password",
     "install_cors",
     "install_error_handlers",
@@ -82,6 +86,7 @@ _ROOM_OF = {
     "PasswordHasher": "security",
     "PatternsError": "exceptions",
     "PendingTasks": "tasks",
+    "ProblemRenderer": "errors",
     "RequestLogConfig": "middleware",
     "RequestLogMiddleware": "middleware",
     "TaskQueue": "tasks",
@@ -91,6 +96,7 @@ _ROOM_OF = {
     "configure_logging": "logs",
     "create_access_token": "security",
     "decode_token": "security",
+    "error_responses": "errors",
     "hash_password": "security",
     "install_cors": "middleware",
     "install_error_handlers": "errors",

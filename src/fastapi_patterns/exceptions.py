@@ -37,7 +37,9 @@ class ErrorInfo:
         detail: The public text, or any JSON value. Never the text of an unexpected exception.
         code: A stable machine-readable word, such as `"email_taken"`.
         headers: Extra response headers, such as `{"Retry-After": "1"}`.
-        errors: One mapping a failed field, `{"field": "body.email", "message": "..."}`.
+        errors: One mapping a failed field, `{"field": "body.email", "message": "..."}`; a field of a JSON body also has
+            a `pointer`, such as `"#/email"` (RFC 6901).
+        request_id: The request's id; filled in when the answer is made.
         extra: More members for the body, JSON values by name.
     """
 
@@ -47,6 +49,7 @@ class ErrorInfo:
     headers: Mapping[str, str] = field(default_factory=dict)
     errors: Sequence[Mapping[str, str]] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    request_id: str | None = None
 
 
 ExceptionMap = Mapping[type[Exception], ErrorInfo | tuple[int, str] | Callable[[Any], ErrorInfo | None]]

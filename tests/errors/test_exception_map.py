@@ -106,11 +106,15 @@ def test_an_own_renderer_shapes_every_body() -> None:
 
     class Own:
         media_type = "application/vnd.own+json"
+        for_all = False
 
         def body(self, info: ErrorInfo) -> Any:
             return {"own": info.detail or [error["field"] for error in info.errors]}
 
         def validation_schema(self) -> dict[str, Any]:
+            return {"title": "Own", "type": "object"}
+
+        def error_schema(self) -> dict[str, Any]:
             return {"title": "Own", "type": "object"}
 
     app = FastAPI()

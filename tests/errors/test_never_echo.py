@@ -104,7 +104,7 @@ def test_depth_is_no_matter_to_the_rules() -> None:
     for _ in range(20_000):
         value = [value]
     error = {"type": "value_error", "loc": ("body",), "msg": f"Value error, {SECRET}", "input": value}
-    assert field_errors([error]) == [{"field": "body", "message": "Invalid value"}]
+    assert field_errors([error]) == [{"field": "body", "message": "Invalid value", "pointer": "#"}]
 
 
 def test_a_json_field_keeps_its_name() -> None:
@@ -136,5 +136,5 @@ def test_ctx_and_url_do_not_leave() -> None:
         "ctx": {"error": ValueError(SECRET)},
     }
     (found,) = field_errors([{**strange, "url": "https://x", "input": object()}])
-    assert found == {"field": "body.0.?", "message": "x?"}
+    assert found == {"field": "body.0.?", "message": "x?", "pointer": "#/0/?"}
     assert json.dumps(found).isascii()

@@ -32,11 +32,15 @@ class OwnRenderer:
     """A renderer fits by its shape alone."""
 
     media_type = "application/vnd.own+json"
+    for_all = False
 
     def body(self, info: ErrorInfo) -> list[str]:
         return [str(info.detail)]
 
     def validation_schema(self) -> dict[str, Any]:
+        return {"type": "array"}
+
+    def error_schema(self) -> dict[str, Any]:
         return {"type": "array"}
 
 

@@ -18,7 +18,8 @@ from fastapi_patterns.errors.handlers import (
     install_error_handlers,
     validation_exception_handler,
 )
-from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer
+from fastapi_patterns.errors.openapi import error_responses
+from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer, ProblemRenderer
 from fastapi_patterns.exceptions import ErrorInfo, ExceptionMap
 
 __all__ = [
@@ -32,9 +33,11 @@ __all__ = [
     "ExceptionMap",
     "NotFoundError",
     "PermissionDeniedError",
+    "ProblemRenderer",
     "TooManyRequestsError",
     "UnavailableError",
     "app_exception_handler",
+    "error_responses",
     "install_error_handlers",
     "validation_exception_handler",
 ]

@@ -1,23 +1,27 @@
 """The exception handlers and the one call that registers them.
 
 Every handler is `async def`: a plain one costs a threadpool hop. Starlette's HTTPException is left to FastAPI's own
-handler, so that adopting this room does not change what an application's clients read.
+handler unless the renderer is for all, so that adopting this room does not change what an application's clients read.
 """
 
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from fastapi.utils import is_body_allowed_for_status_code
+from starlette.exceptions import HTTPException
 
 from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns.context import get_request_id
 from fastapi_patterns.errors.exceptions import AppException
-from fastapi_patterns.errors.openapi import document_validation_errors
+from fastapi_patterns.errors.openapi import document_errors
 from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer
 from fastapi_patterns.errors.validation import field_errors
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
@@ -38,7 +42,7 @@ class _TolerantJSONResponse(JSONResponse):
 
 def render(renderer: ErrorRenderer, info: ErrorInfo) -> JSONResponse:
     """Build the response that a renderer describes, whatever values the application or a client put into it."""
-    body, headers = renderer.body(info), dict(info.headers)
+    body, headers = renderer.body(replace(info, request_id=get_request_id())), dict(info.headers)
     try:
         return JSONResponse(body, info.status, headers, renderer.media_type)
     except (TypeError, ValueError):
@@ -72,7 +76,8 @@ def install_error_handlers(
 
     HTTP:
         `AppException`: its status, `{"error": detail}`. Validation errors: 422, `{"errors": [{"field", "message"}]}`,
-        without the input. Mapped exceptions: their status, `{"error": public text}`.
+        without the input. Mapped exceptions: their status, `{"error": public text}`. HTTPException and the router's 404
+        and 405 keep `{"detail": ...}`, unless the renderer is for all errors, as `ProblemRenderer` is.
     """
     chosen = EnvelopeRenderer() if renderer is None else renderer
 
@@ -82,11 +87,18 @@ def install_error_handlers(
     async def on_validation_error(request: Request, exc: Any) -> JSONResponse:
         return render(chosen, _validation_info(exc))
 
+    async def on_http_exception(request: Request, exc: Any) -> Response:
+        if not is_body_allowed_for_status_code(exc.status_code):
+            return await http_exception_handler(request, exc)
+        return render(chosen, ErrorInfo(status=exc.status_code, detail=exc.detail, headers=exc.headers or {}))
+
+    if chosen.for_all:
+        app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(AppException, on_app_exception)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     for cls, answer in (exception_map or {}).items():
         app.add_exception_handler(cls, _mapped_handler(chosen, _check(cls), answer))
-    document_validation_errors(app, chosen)
+    document_errors(app, chosen)
 
 
 def _validation_info(exc: RequestValidationError) -> ErrorInfo:

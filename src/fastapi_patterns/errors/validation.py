@@ -27,19 +27,27 @@ _INSTEAD = "Invalid value"
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Turn pydantic's errors into `{"field": "body.items.0.price", "message": "..."}`.
+    """Turn pydantic's errors into `{"field": "body.items.0.price", "message": "...", "pointer": "#/items/0/price"}`.
 
-    A message of the application's own validator is kept unless it repeats what the client sent.
+    The pointer (RFC 6901) is there for fields of a body. A message of the application's own validator is kept unless it
+    repeats what the client sent.
     """
-    return [{"field": _field(error), "message": _message(error)} for error in errors]
+    found = []
+    for error in errors:
+        location = _location(error)
+        entry = {"field": ".".join(location), "message": _message(error)}
+        if location and location[0] == "body":
+            entry["pointer"] = "#" + "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in location[1:])
+        found.append(entry)
+    return found
 
 
-def _field(error: Mapping[str, Any]) -> str:
+def _location(error: Mapping[str, Any]) -> list[str]:
     location: Sequence[Any] = error.get("loc", ())
     if error.get("type") == "json_invalid" and "input" in error and error["input"] == {}:
         location = location[:1]  # FastAPI's own: the rest is an offset into the body, which is no field
     # A client chooses the keys of its JSON: a lone surrogate there must not break the answer's encoding.
-    return ".".join(str(part) for part in location).encode("utf-8", "replace").decode()
+    return [str(part).encode("utf-8", "replace").decode() for part in location]
 
 
 def _message(error: Mapping[str, Any]) -> str:
