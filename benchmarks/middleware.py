@@ -149,7 +149,10 @@ def _subject(
 ) -> Callable[[], object]:
     method = "POST" if path == "/validate" else "GET"
     content = b'{"email": 7}' if method == "POST" else b""
-    headers = [(b"host", b"t"), (b"accept", b"*/*"), (b"user-agent", b"bench"), (b"content-type", b"application/json")]
+    headers = [
+        (b"host", b"127.0.0.1:8000"), (b"accept", b"*/*"), (b"accept-encoding", b"gzip, deflate, br"),
+        (b"connection", b"keep-alive"), (b"user-agent", b"python-httpx2/2.16"), (b"content-type", b"application/json"),
+    ]  # fmt: skip
     seen: list[int] = []
 
     async def receive() -> Any:
@@ -167,7 +170,7 @@ def _subject(
                 "root_path": "", "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
                 "state": {},
             }  # fmt: skip
-            await app(scope, receive, send)
+            await loop.create_task(app(scope, receive, send))  # as servers do
 
     def run() -> None:
         seen.clear()

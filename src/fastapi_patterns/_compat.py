@@ -1,11 +1,25 @@
 """Every seam to a library's version, and nowhere else."""
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-__all__ = ["is_async_callable", "route_template"]
+__all__ = ["current_span", "is_async_callable", "route_template"]
+
+
+def current_span() -> tuple[str, str] | None:
+    """Return the ids of OpenTelemetry's current trace and span in hex, or None where there is no span.
+
+    Newer FastAPIs bring `opentelemetry-api` and trace by themselves, older ones may have neither. A program that has
+    not imported it has no spans.
+    """
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return None
+    context = trace.get_current_span().get_span_context()
+    return (f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
 
 
 def is_async_callable(call: Callable[..., Any]) -> bool:

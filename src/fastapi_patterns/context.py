@@ -1,32 +1,102 @@
-"""The request at hand: its id and its user, for log lines, tasks and outgoing calls. A leaf: imports no room.
+"""The request at hand: its id, trace and user, for log lines, tasks and outgoing calls. A leaf: imports no room.
 
-`RequestLogMiddleware` sets the id. It is kept in a context variable, so it follows `await`, `asyncio.create_task`
+`RequestLogMiddleware` sets it. It is kept in a context variable, so it follows `await`, `asyncio.create_task`
 and the threadpool, and one request never sees another's.
 """
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
-__all__ = ["Flag", "get_request_id", "request_context", "request_id_var", "response_started"]
+__all__ = [
+    "Flag",
+    "RequestContext",
+    "current_request",
+    "get_request_id",
+    "request_context",
+    "request_state_var",
+    "response_started",
+]
 
-request_id_var: ContextVar[str | None] = ContextVar("fastapi_patterns_request_id", default=None)
+
+class RequestContext:
+    """What belongs to one request and travels with it: a view of the request's own `state`.
+
+    `request.state.request_id` is the same as `current_request().request_id`, and a `user_id` that the application sets
+    on `request.state` is seen here.
+
+    Args:
+        state: The values by name.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        self._state = state
+
+    @property
+    def request_id(self) -> str:
+        """The request's id."""
+        return str(self._state["request_id"])
+
+    @property
+    def trace_id(self) -> str | None:
+        """The trace that the request is part of, 32 hex digits (W3C Trace Context), or None."""
+        return self._state.get("trace_id")
+
+    @property
+    def span_id(self) -> str | None:
+        """The server's span in that trace, 16 hex digits, or None."""
+        return self._state.get("span_id")
+
+    @property
+    def traceparent(self) -> str | None:
+        """The header of that name that came with the request, when it was valid, or None."""
+        return self._state.get("traceparent")
+
+    @property
+    def user_id(self) -> str | None:
+        """The user's id as text, or None while nobody has logged in."""
+        found = self._state.get("user_id")
+        return None if found is None else str(found)
+
+    def snapshot(self) -> Self:
+        """Copy it for work that outlives the request, a background task for example."""
+        names = ("request_id", "trace_id", "span_id", "traceparent", "user_id")
+        return type(self)({name: self._state[name] for name in names if name in self._state})
+
+
+# The request's `state`, not the view: a view for each request would cost more than it is worth.
+request_state_var: ContextVar[Mapping[str, Any] | None] = ContextVar("fastapi_patterns_request", default=None)
+
+
+def current_request() -> RequestContext | None:
+    """Return the request being served, or None outside one."""
+    state = request_state_var.get()
+    return None if state is None else RequestContext(state)
 
 
 def get_request_id() -> str | None:
     """Return the id of the request being served, or None outside one."""
-    return request_id_var.get()
+    state = request_state_var.get()
+    return None if state is None else state["request_id"]
 
 
 @contextmanager
-def request_context(request_id: str | None) -> Iterator[None]:
-    """Run a block of code as part of the request with this id: a background task, a script, a test."""
-    token = request_id_var.set(request_id)
+def request_context(request: RequestContext | str | None) -> Iterator[None]:
+    """Run a block of code as part of a request: a background task, a script, a test.
+
+    Args:
+        request: The request, or only its id; None for no request.
+    """
+    if isinstance(request, str):
+        request = RequestContext({"request_id": request})
+    token = request_state_var.set(None if request is None else request._state)
     try:
         yield
     finally:
-        request_id_var.reset(token)
+        request_state_var.reset(token)
 
 
 class Flag:

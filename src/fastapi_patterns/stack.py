@@ -19,7 +19,7 @@ from fastapi_patterns.errors import EnvelopeRenderer, ErrorRenderer, install_err
 from fastapi_patterns.errors.handlers import render
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig, RequestLogMiddleware
-from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware
+from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware, log_once
 from fastapi_patterns.middleware.cors import cors_options
 
 __all__ = ["Stack", "install_stack", "stack_of"]
@@ -76,6 +76,7 @@ def install_stack(
     install_error_handlers(app, renderer=chosen, exception_map=_merged(resources, exception_map))
     _fix_middleware_order(app, _outer(request_log, cors, chosen), Middleware(ResponseMarkMiddleware))
     _open_resources(app, resources)
+    log_once()
     app.state.fastapi_patterns = Stack(tuple(resources))
 
 

@@ -22,17 +22,19 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from fastapi_patterns import Database, configure_logging, install_stack
+from fastapi_patterns import Database, RequestLogConfig, configure_logging, install_stack
+from fastapi_patterns.middleware._line import FIELDS
 from tests.db.models import Base, Owner
 from tests.live.server import serve
 
 _RAW = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 _OWN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_KEYS = {"time", "level", "logger", "message", "request_id", "exception"}
-_ACCESS_KEYS = _KEYS | {
-    "http.request.method", "url.path", "http.route", "http.response.status_code", "http.server.request.duration",
-    "client.address", "user.id",
-}  # fmt: skip
+# Logs what is off by default, so that what is shown of it can be checked too.
+TALKATIVE = RequestLogConfig(
+    query=True, headers=("referer", "user-agent", "accept-language", "x-forwarded-for", "forwarded", "origin")
+)
+_KEYS = {"time", "level", "logger", "message", "request_id", "exception", "truncated"}
+_ACCESS_KEYS = _KEYS | FIELDS | {f"http.request.header.{name}" for name in TALKATIVE.headers}
 _TIMEOUT_S = 5.0
 
 
@@ -74,10 +76,16 @@ class Answer:
         return [line for line in self.lines if '"fastapi_patterns.request"' in line]
 
 
-def make_app(database: Database) -> FastAPI:
+def make_app(database: Database, request_log: RequestLogConfig | None = None) -> FastAPI:
     """An application that greets, takes a login, and fails in every way."""
     app = FastAPI()
-    install_stack(app, allow_origins=["https://app.example"], allow_credentials=True, resources=[database])
+    install_stack(
+        app,
+        allow_origins=["https://app.example"],
+        allow_credentials=True,
+        resources=[database],
+        request_log=request_log,
+    )
 
     @app.get("/")
     async def root() -> str:
@@ -94,6 +102,10 @@ def make_app(database: Database) -> FastAPI:
     @app.get("/dup")
     def dup(email: str, session: Annotated[Session, Depends(database.session)]) -> None:
         session.add_all([Owner(name=email), Owner(name=email)])
+
+    @app.get("/reset/{token}")
+    async def reset(token: str) -> str:
+        return "fine"
 
     @app.get("/stream-boom")
     async def stream_boom() -> StreamingResponse:
@@ -143,12 +155,12 @@ def broken(case: dict[str, Any], ask: Callable[[str], Answer]) -> list[str]:
 
 
 @contextmanager
-def asking(folder: Path) -> Iterator[Callable[[str], Answer]]:
+def asking(folder: Path, request_log: RequestLogConfig | None = None) -> Iterator[Callable[[str], Answer]]:
     """Start the server with JSON logs; what is given sends a raw request and says what came of it."""
     database = Database(f"sqlite:///{folder}/vectors.db", metadata=Base.metadata)
     database.create_all()
     stream = io.StringIO()
-    with logging_restored(), serve(make_app(database)) as url:
+    with logging_restored(), serve(make_app(database, request_log)) as url:
         configure_logging("json", stream=stream)
         host, port = url.removeprefix("http://").split(":")
 

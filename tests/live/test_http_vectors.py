@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.live.http_vectors import Answer, asking, broken
+from fastapi_patterns import RequestLogConfig
+from tests.live.http_vectors import TALKATIVE, Answer, asking, broken
 
 CASES = json.loads((Path(__file__).parent.parent / "vectors" / "http_requests.json").read_text())["cases"]
 
 
-@pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Answer]]:
-    """A server, and a way to send it bytes."""
-    with asking(tmp_path_factory.mktemp("vectors")) as send:
+@pytest.fixture(scope="module", params=[None, TALKATIVE], ids=["default", "talkative"])
+def ask(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Answer]]:
+    """A server, and a way to send it bytes; once with everything in the log that can be asked for."""
+    request_log: RequestLogConfig | None = request.param
+    with asking(tmp_path_factory.mktemp("vectors"), request_log) as send:
         yield send
 
 

@@ -8,8 +8,10 @@ import pytest
 from fastapi import BackgroundTasks, FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from fastapi_patterns import install_stack
+from fastapi_patterns.middleware.catch_all import was_logged
 
 SHARED = RuntimeError("one instance for every request: secret")
 
@@ -176,8 +178,8 @@ def test_a_mounted_application_answers_for_itself() -> None:
     assert answer.headers["x-request-id"] == "request-1"
 
 
-def test_a_websocket_that_breaks_is_the_servers(errors: list[logging.LogRecord]) -> None:
-    """There is no response to send: the exception goes on untouched."""
+def test_a_websocket_that_breaks_is_logged_once_with_its_id(errors: list[logging.LogRecord]) -> None:
+    """There is no answer to send: the exception goes on to the server, whose own line is dropped."""
     app = FastAPI()
     install_stack(app)
 
@@ -186,6 +188,25 @@ def test_a_websocket_that_breaks_is_the_servers(errors: list[logging.LogRecord])
         await websocket.accept()
         raise RuntimeError("broken")
 
-    with pytest.raises(RuntimeError, match="broken"), TestClient(app).websocket_connect("/socket") as connection:
+    with (
+        pytest.raises(RuntimeError, match="broken") as raised,
+        TestClient(app).websocket_connect("/socket") as connection,
+    ):
         connection.receive_text()
+    assert [record.getMessage() for record in errors] == ["Unhandled RuntimeError"]
+    assert was_logged(raised.value)
+
+
+def test_a_websocket_whose_client_left_is_no_error(errors: list[logging.LogRecord]) -> None:
+    """Reading on after the client has gone raises WebSocketDisconnect, which every such route does at its end."""
+    app = FastAPI()
+    install_stack(app)
+
+    @app.websocket("/socket")
+    async def socket(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.receive_text()
+
+    with pytest.raises(WebSocketDisconnect), TestClient(app).websocket_connect("/socket") as connection:
+        connection.close()
     assert errors == []

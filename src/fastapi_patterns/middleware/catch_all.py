@@ -12,11 +12,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
 from fastapi_patterns._compat import is_async_callable
+from fastapi_patterns._scrub import scrub
 from fastapi_patterns.context import response_started
 
-__all__ = ["CatchAllMiddleware", "ResponseMarkMiddleware", "mark_logged", "was_logged"]
+__all__ = ["CatchAllMiddleware", "ResponseMarkMiddleware", "log_once", "mark_logged", "was_logged"]
 
 _log = logging.getLogger("fastapi_patterns.errors")
 _LOGGED = "__fastapi_patterns_logged__"
@@ -41,6 +43,9 @@ class CatchAllMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -57,13 +62,22 @@ class CatchAllMiddleware:
             application = scope.get("app")
             if getattr(application, "debug", False):
                 raise
-            _log.error("Unhandled %s", type(error).__qualname__, exc_info=error)
-            mark_logged(error)
+            _log_unhandled(error)
             # An application's own handler is called even when it is too late to answer, as Starlette does: it may
             # report the error.
             response = await self._answer(application, Request(scope, receive), error)
             if not sent:
                 await self._send(response, scope, receive, send)
+            raise
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """There is no answer to send: the server closes the socket, with 1011 after the handshake."""
+        try:
+            await self.app(scope, receive, send)
+        except WebSocketDisconnect:  # the client has gone, which is no error
+            raise
+        except Exception as error:
+            _log_unhandled(error)
             raise
 
     async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,7 +98,7 @@ class CatchAllMiddleware:
             return await run_in_threadpool(own, request, error)
         except Exception as second:
             # The last resort must not depend on the application's code: this would be a 500 without id and CORS.
-            _log.error("The handler of unhandled errors failed: %s", type(second).__qualname__, exc_info=second)
+            _log.error("The handler of unhandled errors failed: %s", type(second).__qualname__, exc_info=scrub(second))
             return await self.respond(request, error)
 
 
@@ -116,6 +130,25 @@ class ResponseMarkMiddleware:
         await self.app(scope, receive, watched)
 
 
+class _LoggedOnce(logging.Filter):
+    """Drops the server's copy of a traceback that was logged with the request id."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and was_logged(record.exc_info[1]))
+
+
+_LOGGED_ONCE = _LoggedOnce()
+
+
+def log_once() -> None:
+    """Keep the server from logging an error a second time: for uvicorn and hypercorn, with any logging set-up.
+
+    Theirs would have no request id, and it would show the values that exceptions of SQLAlchemy and pydantic carry.
+    """
+    for name in ("uvicorn.error", "hypercorn.error"):
+        logging.getLogger(name).addFilter(_LOGGED_ONCE)  # adding the same filter again changes nothing
+
+
 def mark_logged(error: BaseException) -> None:
     """Remember on the exception itself that it has been logged, so that the server does not log it again."""
     error.__dict__[_LOGGED] = True
@@ -124,3 +157,8 @@ def mark_logged(error: BaseException) -> None:
 def was_logged(error: BaseException | None) -> bool:
     """Tell whether `mark_logged` saw this exception."""
     return _LOGGED in getattr(error, "__dict__", ())
+
+
+def _log_unhandled(error: Exception) -> None:
+    _log.error("Unhandled %s", type(error).__qualname__, exc_info=scrub(error))
+    mark_logged(error)

@@ -1,35 +1,42 @@
 """One log line a request, written when the last byte has gone out, and the request's id in and out."""
 
 import logging
+import os
 import re
-import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fastapi_patterns._compat import route_template
-from fastapi_patterns.context import request_id_var
+from fastapi_patterns._compat import current_span
+from fastapi_patterns.context import request_state_var
 from fastapi_patterns.exceptions import ConfigurationError
+from fastapi_patterns.middleware._line import FIELDS, HEADER_FIELD, Line
+from fastapi_patterns.middleware._redact import is_secret_name
 
-__all__ = ["RequestLogConfig", "RequestLogMiddleware"]
+__all__ = ["LineSink", "RequestLogConfig", "RequestLogMiddleware"]
 
-_log = logging.getLogger("fastapi_patterns.request")
+LineSink = Callable[[int, str, dict[str, Any]], None]
+"""Takes a line instead of `logging`: its level, its text, and its fields by name."""
 
 # What an incoming id may look like: anything else could forge log lines or fill them up.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-# Characters that a path shows as they are; every other one is percent-encoded, so that no line break, escape
-# sequence or bidi mark reaches the log (CWE-117).
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9/_.~:@!$&'()*+,;=-]*")
-_MAX_PATH = 2048
+# W3C Trace Context, section 3.2: version, trace, parent, flags; all-zero ids and the version ff are not valid.
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_NO_CLOSE_FRAME = 1006  # RFC 6455 section 7.4.1
 
 
 def _new_request_id() -> str:
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
+
+
+def _level_of(status: int) -> int:
+    # An unhandled error has its own ERROR record, with the traceback; its request line is no second one.
+    return logging.WARNING if status >= 500 else logging.INFO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,28 +48,61 @@ class RequestLogConfig:
         trust_request_id: Keep an incoming id of 8 to 64 characters from `A-Z a-z 0-9 . _ -`. Switch it off where
             clients, not a proxy of your own, choose it.
         new_request_id: Makes an id; 128 random bits in hex by default.
+        skip: Paths or route templates that are not logged, such as `{"/health"}`, unless they end with 500 or above.
+        level: The `logging` level of a status; WARNING from 500 by default, else INFO. The status is 0 when the client
+            left before there was one.
+        slow_after: Requests that take longer are logged at WARNING at least.
+        query: Log the query string. Values are replaced by `[redacted]` where the name (`token`, `code`, `api_key`) or
+            the form (a JWT) says that they are secret.
+        headers: Request headers to log, such as `("accept-language", "referer")`. Of a Referer only the origin is
+            logged. Names that hold secrets are refused.
+        field_names: Renames fields, `{"http.response.status_code": "status"}`; None leaves one out.
+        extra: More fields, from the ASGI scope after the request: `lambda scope: {"tenant": scope["state"]["tenant"]}`.
+        sink: Takes each line instead of the logger `fastapi_patterns.request`: `fastapi_patterns.logs.JsonLines()` or
+            a function of its level, text and fields. The default is `logging`, since an application's handlers,
+            levels and test tools hang on it.
         clock: Seconds that only go forward.
 
     Raises:
-        ConfigurationError: The header is not an HTTP header name.
+        ConfigurationError: A header is not an HTTP header name or holds secrets, a field to rename does not exist, or
+            `slow_after` is not positive.
     """
 
     request_id_header: str = "X-Request-ID"
     trust_request_id: bool = True
     new_request_id: Callable[[], str] = _new_request_id
+    skip: Collection[str] = ()
+    level: Callable[[int], int] = _level_of
+    slow_after: timedelta | None = None
+    query: bool = False
+    headers: Collection[str] = ()
+    field_names: Mapping[str, str | None] = field(default_factory=dict)
+    extra: Callable[[Scope], Mapping[str, Any]] | None = None
+    sink: LineSink | None = None
     clock: Callable[[], float] = time.perf_counter
 
     def __post_init__(self) -> None:
         if not _HEADER_NAME.fullmatch(self.request_id_header):
             raise ConfigurationError(f"request_id_header must be an HTTP header name; got {self.request_id_header!r}")
+        for name, value in (("skip", self.skip), ("headers", self.headers)):
+            if isinstance(value, str):
+                raise ConfigurationError(f"{name} must be a list or a set, such as ({value!r},); got a plain string")
+        for header in self.headers:
+            if not _HEADER_NAME.fullmatch(header) or is_secret_name(header):
+                raise ConfigurationError(f"headers must not hold {header!r}: it is no header name, or holds a secret")
+        unknown = [name for name in self.field_names if name not in FIELDS and not name.startswith(HEADER_FIELD)]
+        if unknown:
+            raise ConfigurationError(f"field_names: there is no {unknown[0]!r}; there are {', '.join(sorted(FIELDS))}")
+        if self.slow_after is not None and self.slow_after <= timedelta(0):
+            raise ConfigurationError(f"slow_after must be positive; got {self.slow_after}")
 
 
 class RequestLogMiddleware:
     """Logs `GET /path - 0.123s 200` with the request id, to the logger `fastapi_patterns.request`.
 
     The time is that of the whole answer: until the last byte of a stream, without background tasks. An unhandled
-    error is logged as a 500. The fields of the record carry OpenTelemetry's names; `configure_logging` writes them
-    as text or JSON. The query string is never logged.
+    error is logged as a 500; a websocket has one line when it closes. The fields of the record carry OpenTelemetry's
+    names; `configure_logging` writes them as text or JSON.
 
     Args:
         app: The application inside.
@@ -72,100 +112,108 @@ class RequestLogMiddleware:
     def __init__(self, app: ASGIApp, config: RequestLogConfig | None = None) -> None:
         self.app = app
         self.config = RequestLogConfig() if config is None else config
-        self._header = self.config.request_id_header.lower().encode()
+        self._id_header = self.config.request_id_header.lower().encode()
+        self._wanted = {
+            self._id_header,
+            b"traceparent",
+            b"user-agent",
+            *(name.lower().encode() for name in self.config.headers),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
-        if scope["type"] not in ("http", "websocket"):
+        kind = scope["type"]
+        if kind not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        request_id = self._request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
-        token = request_id_var.set(request_id)
+        headers: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:  # ASGI names are lower-case
+            if name in self._wanted:  # one that is sent twice is joined, as RFC 9110 section 5.3 says
+                headers[name] = headers[name] + b", " + value if name in headers else value
+        state = scope.setdefault("state", {})
+        self._identify(state, headers)
+        line = Line(self.config, scope, state, headers)
+        token = request_state_var.set(state)
+        watched = self._watched if kind == "http" else self._watched_socket
         try:
-            if scope["type"] == "http":
-                await self._logged(scope, receive, send, request_id)
-            else:
-                await self.app(scope, receive, send)
-        finally:
-            request_id_var.reset(token)
-
-    async def _logged(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-        line = _Line(scope, request_id, self.config.clock)
-        raw_id = request_id.encode("latin-1")
-
-        async def watched(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                line.status = message["status"]
-                headers = [pair for pair in message.get("headers", ()) if pair[0].lower() != self._header]
-                message = {**message, "headers": [*headers, (self._header, raw_id)]}
-            await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                line.write()
-
-        try:
-            await self.app(scope, receive, watched)
-        except Exception:
+            await self.app(scope, *watched(line, state["request_id"], receive, send))
+        except Exception as error:
+            line.error = type(error).__qualname__
             line.status = line.status or 500  # the server's answer, outside this middleware
             raise
         finally:
             line.write()
+            request_state_var.reset(token)
 
-    def _request_id(self, scope: Scope) -> str:
-        if self.config.trust_request_id:
-            found = [value for name, value in scope["headers"] if name == self._header]  # ASGI names are lower-case
-            if len(found) == 1 and _REQUEST_ID.fullmatch(found[0]):
-                return str(found[0], "ascii")
-        return self.config.new_request_id()
+    def _identify(self, state: dict[str, Any], headers: Mapping[bytes, bytes]) -> None:
+        """Put the request's id, and its trace if it has one, into the request's state."""
+        sent = headers.get(self._id_header)
+        if sent is not None and self.config.trust_request_id and _REQUEST_ID.fullmatch(sent):
+            state["request_id"] = str(sent, "ascii")
+        else:
+            state["request_id"] = self.config.new_request_id()
+        parent = headers.get(b"traceparent")
+        if parent is not None and (valid := _TRACEPARENT.fullmatch(parent)):
+            state["traceparent"], state["trace_id"] = str(parent, "ascii"), str(valid[1], "ascii")
+        if span := current_span():
+            state["trace_id"], state["span_id"] = span
+
+    def _watched(self, line: Line, request_id: str, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        clock, name, value = self.config.clock, self._id_header, request_id.encode("latin-1")
+
+        async def watched_receive() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                line.body_in += len(message.get("body", b""))
+            elif message["type"] == "http.disconnect" and not line.complete:
+                line.disconnected = True
+            return message
+
+        async def watched_send(message: Message) -> None:
+            kind = message["type"]
+            if kind == "http.response.start":
+                line.status = message["status"]
+                message["headers"] = _with(message.get("headers"), name, value)
+                await send(message)
+                line.first_byte = clock()
+                return
+            if kind == "http.response.body":
+                line.body_out += len(message.get("body", b""))
+                line.complete = not message.get("more_body", False)
+            elif kind == "http.response.pathsend":  # the server sends a file by itself
+                line.complete = True
+            await send(message)
+            if line.complete:
+                line.write()
+
+        return watched_receive, watched_send
+
+    def _watched_socket(self, line: Line, request_id: str, receive: Receive, send: Send) -> tuple[Receive, Send]:
+        name, value = self._id_header, request_id.encode("latin-1")
+
+        async def watched_receive() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.disconnect" and line.close_code is None:
+                line.close_code = message.get("code", 1005)
+                line.disconnected = line.close_code == _NO_CLOSE_FRAME
+            return message
+
+        async def watched_send(message: Message) -> None:
+            kind = message["type"]
+            if kind in ("websocket.accept", "websocket.http.response.start"):  # the latter is a refusal with a body
+                line.status = message.get("status", 101)
+                message["headers"] = _with(message.get("headers"), name, value)
+            elif kind == "websocket.close" and line.status == 101:
+                line.close_code = message.get("code", 1000)
+            elif kind == "websocket.close":
+                line.status = 403  # what servers answer to a close before the handshake is accepted
+            await send(message)
+
+        return watched_receive, watched_send
 
 
-class _Line:
-    """The log line of one request; `write` writes it once."""
-
-    __slots__ = ("_clock", "_path", "_request_id", "_root", "_scope", "_started", "_written", "status")
-
-    def __init__(self, scope: Scope, request_id: str, clock: Callable[[], float]) -> None:
-        self._scope = scope
-        self._request_id = request_id
-        self._path = _plain(scope["path"])
-        self._root = scope.get("root_path", "")  # a mount changes the scope's own in place
-        self._clock = clock
-        self._started = clock()
-        self._written = False
-        self.status: int | None = None
-
-    def write(self) -> None:
-        if self._written:
-            return
-        self._written = True
-        if not _log.isEnabledFor(logging.INFO):
-            return
-        duration = self._clock() - self._started
-        scope = self._scope
-        status = 0 if self.status is None else self.status  # 0: the client left before there was an answer
-        fields: dict[str, Any] = {
-            "http.request.method": _plain(scope["method"]),
-            "url.path": self._path,
-            "http.route": route_template(scope, self._root),
-            "http.response.status_code": status,
-            "http.server.request.duration": round(duration, 6),
-            "client.address": (scope.get("client") or (None,))[0],
-            "user.id": scope.get("state", {}).get("user_id"),
-        }
-        # As `_log.info`, without the walk up the stack for a caller that is always this line.
-        record = _log.makeRecord(
-            _log.name,
-            logging.INFO,
-            __file__,
-            0,
-            "%s %s - %.3fs %d",
-            (fields["http.request.method"], self._path, duration, status),
-            None,
-            extra={"request_id": self._request_id, "fields": fields},
-        )
-        _log.handle(record)
-
-
-def _plain(text: str) -> str:
-    shown = text if _PLAIN_PATH.fullmatch(text) else quote(text, safe="/:@!$&'()*+,;=~", errors="replace")
-    return shown if len(shown) <= _MAX_PATH else f"{shown[:_MAX_PATH]}..."
+def _with(headers: Iterable[tuple[bytes, bytes]] | None, name: bytes, value: bytes) -> list[tuple[bytes, bytes]]:
+    # A new list: the application may use one response object for many requests.
+    changed = [pair for pair in headers or () if pair[0] != name]
+    changed.append((name, value))
+    return changed

@@ -15,7 +15,8 @@ import anyio.to_thread
 from starlette.requests import HTTPConnection
 
 from fastapi_patterns._compat import is_async_callable
-from fastapi_patterns.context import get_request_id, request_context, response_started
+from fastapi_patterns._scrub import scrub
+from fastapi_patterns.context import RequestContext, current_request, request_context, response_started
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap, PatternsError
 
 __all__ = ["PendingTasks", "TaskQueue", "TaskQueueFullError", "exception_map"]
@@ -38,7 +39,7 @@ def exception_map() -> ExceptionMap:
 class _Task:
     call: Callable[[], Any]
     name: str
-    request_id: str | None
+    request: RequestContext | None
     is_async: bool
 
 
@@ -62,7 +63,9 @@ class PendingTasks:
         """
         self._queue._reserve()
         name = getattr(func, "__qualname__", type(func).__qualname__)
-        self._tasks.append(_Task(partial(func, *args, **kwargs), name, get_request_id(), is_async_callable(func)))
+        request = current_request()
+        of_request = None if request is None else request.snapshot()
+        self._tasks.append(_Task(partial(func, *args, **kwargs), name, of_request, is_async_callable(func)))
 
 
 class TaskQueue:
@@ -173,7 +176,7 @@ class TaskQueue:
             task = await waiting.get()
             self._running.append(task)
             try:
-                with request_context(task.request_id):
+                with request_context(task.request):
                     await self._run(task, limiter)
             finally:
                 self._running.remove(task)
@@ -187,4 +190,4 @@ class TaskQueue:
             else:
                 await anyio.to_thread.run_sync(task.call, limiter=limiter)
         except Exception as error:
-            _log.error("Task %s failed", task.name, exc_info=error)
+            _log.error("Task %s failed", task.name, exc_info=scrub(error))

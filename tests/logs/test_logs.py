@@ -13,10 +13,10 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from fastapi_patterns import ConfigurationError, RequestLogConfig, configure_logging, install_stack, logs
+from fastapi_patterns import ConfigurationError, RequestLogConfig, configure_logging, install_stack
 from fastapi_patterns.context import request_context
-from fastapi_patterns.logs import JsonFormatter, RequestContextFilter, TextFormatter
-from fastapi_patterns.middleware.catch_all import mark_logged
+from fastapi_patterns.logs import JsonFormatter, RequestContextFilter, TextFormatter, _text
+from fastapi_patterns.middleware.catch_all import log_once, mark_logged
 
 TOUCHED = ("", "uvicorn", "uvicorn.error", "uvicorn.access", "httpx2", "httpx")
 
@@ -72,9 +72,9 @@ def test_json_is_the_same_with_and_without_orjson(with_orjson: bool, monkeypatch
     if with_orjson:
         pytest.importorskip("orjson")
     else:
-        monkeypatch.setattr(logs, "orjson", None)
+        monkeypatch.setattr(_text, "orjson", None)
     said = "caf\xe9 \u202egnp \x9b31m \u2028"
-    record = logging.LogRecord("shop", logging.INFO, __file__, 1, said, None, None)
+    record = logging.LogRecord("fastapi_patterns.request", logging.INFO, __file__, 1, said, None, None)
     record.fields = {"big": 2**70, "odd": object, "lone": "\ud800"}
     for fields in (record.fields, {"at": 1.5}):
         record.fields = fields
@@ -139,7 +139,7 @@ def test_the_stream_is_the_stderr_of_the_moment(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"format": "xml"}, "format must be 'text' or 'json'; got 'xml'"),
+        ({"format": "xml"}, "format must be 'text', 'json' or 'console'; got 'xml'"),
         ({"level": "LOUD"}, "level must be a logging level"),
     ],
 )
@@ -167,6 +167,7 @@ def test_uvicorns_loggers_are_taken_over(stream: io.StringIO) -> None:
 def test_a_traceback_is_printed_once(stream: io.StringIO) -> None:
     """The server's copy of an error that was logged with its request is dropped; any other is kept."""
     configure_logging("text", stream=stream)
+    log_once()
     for logged in (True, False):
         try:
             raise RuntimeError("broken")
@@ -230,7 +231,7 @@ def test_a_record_may_use_the_name_fields_for_something_else(
 def test_a_request_in_text(stream: io.StringIO) -> None:
     """The line begins with method, path and time, then status and request id; a 500 has one traceback with its id."""
     app = FastAPI()
-    seconds = iter([10.0, 10.1234, 20.0, 20.5])
+    seconds = iter([10.0, 10.1, 10.1234, 20.0, 20.5, 20.5])
     install_stack(app, request_log=RequestLogConfig(clock=lambda: next(seconds)))
 
     @app.get("/broken")
@@ -267,3 +268,42 @@ def test_importing_configures_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[] 30 False\n"
+
+
+def test_the_servers_report_of_a_failed_start_up_keeps_its_lines(stream: io.StringIO) -> None:
+    """uvicorn logs the traceback as one message; its lines stay lines, and other control characters are escaped."""
+    configure_logging("text", stream=stream)
+    logging.getLogger("uvicorn.error").error("Traceback (most recent call last):\n  File x\nValueError: \x1b[31m\n")
+    first, second, third = stream.getvalue().splitlines()
+    assert first == "ERROR uvicorn.error: Traceback (most recent call last):"
+    assert second == "  File x"
+    assert third.startswith(r"ValueError: \x1b[31m at=")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_line_has_8_kib_at_the_most(form: Literal["text", "json"], stream: io.StringIO) -> None:
+    """What is longer loses its middle, in the message and in each line of a traceback; the ends stay."""
+    configure_logging(form, stream=stream)
+    try:
+        raise ValueError("\u20ac" * 30_000 + "the end")
+    except ValueError:
+        logging.getLogger("shop").exception("start%sstop", "x" * 30_000)
+    lines = stream.getvalue().encode().split(b"\n")
+    limit = 8192 if form == "json" else 4 * 8192  # text counts characters
+    assert all(len(line) <= limit for line in lines)
+    assert b"the end" in stream.getvalue().encode()
+    if form == "json":
+        written = json.loads(lines[0])
+        assert written["truncated"] is True
+        assert written["message"].startswith("start")
+        assert written["message"].endswith("stop")
+        assert "characters cut" in written["message"]
+
+
+def test_a_line_of_many_fields_keeps_its_core(stream: io.StringIO) -> None:
+    """When no shortening helps, time, level, logger, message and request id stay."""
+    record = logging.LogRecord("fastapi_patterns.request", logging.INFO, __file__, 1, "GET / - 0.1s 200", None, None)
+    record.fields = {"request_id": "request-1", **{f"field {number}": number for number in range(5_000)}}
+    written = json.loads(JsonFormatter().format(record))
+    assert written.keys() == {"time", "level", "logger", "message", "request_id", "truncated"}
+    assert written["request_id"] == "request-1"
