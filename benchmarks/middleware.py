@@ -1,25 +1,28 @@
-"""What a request costs with the log, with the whole stack, and with the copies that people paste, in process."""
+"""What a request costs with the log, with the whole stack, and with what people use instead, in process.
+
+Each request runs in a task of its own, as servers do it, with the headers that an HTTP client sends. What is written
+goes to memory, so that no file or terminal is measured.
+"""
 
 import asyncio
 import io
-import json
 import logging
-import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
 from benchmarks.harness import OURS, Case, Suite
-from fastapi_patterns import AppException, RequestLogMiddleware, install_stack
-from fastapi_patterns.logs import JsonFormatter, RequestContextFilter
+from benchmarks.middleware_peers import PEERS, PROBLEM_PEERS, usual_logger
+from fastapi_patterns import AppException, RequestLogConfig, RequestLogMiddleware, install_error_handlers, install_stack
+from fastapi_patterns.logs import JsonFormatter, JsonLines, RequestContextFilter
 
 __all__ = ["suite"]
 
 _REQUESTS = 100  # in one sample, so that entering the event loop does not count
 _FLOOR = "a bare FastAPI application that answers GET /ping with a small dict"
+_MANY = 2000
 
 
 class Body(BaseModel):
@@ -33,7 +36,10 @@ def suite() -> Suite:
     """Make the cases: the log, the stack, and the errors, each over the same bare application."""
     _log_to(logging.getLogger("fastapi_patterns.request"), JsonFormatter())
     loop = asyncio.new_event_loop()
-    bare = _subject(loop, _app())
+
+    def on(app: FastAPI, *path: str, status: int = 200) -> Callable[[], object]:
+        return _subject(loop, app, *path, status=status)
+
     return Suite(
         "middleware",
         [
@@ -41,32 +47,48 @@ def suite() -> Suite:
                 "request log as JSON, request id in and out",
                 _FLOOR,
                 {
-                    "floor": bare,
-                    OURS: _subject(loop, _logged(_app())),
-                    "the usual @app.middleware('http') logger": _subject(loop, _usual(_app())),
+                    "floor": on(_app()),
+                    f"{OURS}: direct sink": on(_logged(_app(), _direct())),
+                    f"{OURS}": on(_logged(_app())),
+                    "the usual @app.middleware('http') logger": on(_usual(_app())),
+                    **{name: on(peer(_app())) for name, peer in PEERS.items()},
                 },
             ),
             Case(
                 "the whole stack: log, CORS, catch-all, handlers",
                 _FLOOR,
-                {"floor": bare, OURS: _subject(loop, _stacked(_app()))},
+                {
+                    "floor": on(_app()),
+                    f"{OURS}: direct sink": on(_stacked(_app(), _direct())),
+                    f"{OURS}": on(_stacked(_app())),
+                },
+            ),
+            Case(
+                f"the whole stack on {_MANY} routes",
+                f"a bare application with {_MANY} routes more",
+                {"floor": on(_app(_MANY)), f"{OURS}: direct sink": on(_stacked(_app(_MANY), _direct()))},
             ),
             Case(
                 "errors, without the log",
                 _FLOOR,
                 {
-                    "floor": bare,
-                    f"{OURS}: AppException": _subject(loop, _with_handlers(_app()), "/app-exception", status=409),
-                    "FastAPI: HTTPException": _subject(loop, _app(), "/http-exception", status=409),
-                    f"{OURS}: 422": _subject(loop, _with_handlers(_app()), "/validate", status=422),
-                    "FastAPI: 422": _subject(loop, _app(), "/validate", status=422),
+                    "floor": on(_app()),
+                    f"{OURS}: AppException": on(_with_handlers(_app()), "/app-exception", status=409),
+                    "FastAPI: HTTPException": on(_app(), "/http-exception", status=409),
+                    f"{OURS}: 422": on(_with_handlers(_app()), "/validate", status=422),
+                    "FastAPI: 422": on(_app(), "/validate", status=422),
+                    **{
+                        f"{name}: {what}": on(peer(_app()), path, status=status)
+                        for name, peer in PROBLEM_PEERS.items()
+                        for what, path, status in (("a problem", "/http-exception", 409), ("422", "/validate", 422))
+                    },
                 },
             ),
         ],
     )
 
 
-def _app() -> FastAPI:
+def _app(more_routes: int = 0) -> FastAPI:
     app = FastAPI()
 
     @app.get("/ping")
@@ -85,22 +107,26 @@ def _app() -> FastAPI:
     async def validate(body: Body) -> None:
         return None
 
+    for number in range(more_routes):
+        app.add_api_route(f"/more/{number}/{{item_id}}", ping)
     return app
 
 
-def _logged(app: FastAPI) -> FastAPI:
-    app.add_middleware(RequestLogMiddleware)
+def _direct() -> RequestLogConfig:
+    return RequestLogConfig(sink=JsonLines(_Sink()))
+
+
+def _logged(app: FastAPI, config: RequestLogConfig | None = None) -> FastAPI:
+    app.add_middleware(RequestLogMiddleware, config=config)
     return app
 
 
-def _stacked(app: FastAPI) -> FastAPI:
-    install_stack(app, allow_origins=["https://app.example"])
+def _stacked(app: FastAPI, config: RequestLogConfig | None = None) -> FastAPI:
+    install_stack(app, allow_origins=["https://app.example"], request_log=config)
     return app
 
 
 def _with_handlers(app: FastAPI) -> FastAPI:
-    from fastapi_patterns import install_error_handlers
-
     install_error_handlers(app)
     return app
 
@@ -108,24 +134,13 @@ def _with_handlers(app: FastAPI) -> FastAPI:
 def _usual(app: FastAPI) -> FastAPI:
     logger = logging.getLogger("benchmarks.usual")
     _log_to(logger, logging.Formatter("%(message)s"))
+    return usual_logger(app, logger)
 
-    @app.middleware("http")
-    async def log_requests(request: Request, call_next: Callable[[Request], Any]) -> Any:
-        request_id = request.headers.get("X-Request-ID") or str(uuid.uuid4())
-        started = time.perf_counter()
-        response = await call_next(request)
-        fields = {
-            "method": request.method,
-            "path": request.url.path,
-            "status": response.status_code,
-            "duration": time.perf_counter() - started,
-            "request_id": request_id,
-        }
-        logger.info(json.dumps(fields))
-        response.headers["X-Request-ID"] = request_id
-        return response
 
-    return app
+class _Sink(io.BytesIO):
+    def write(self, data: Any) -> int:
+        self.seek(0)
+        return super().write(data)
 
 
 def _log_to(logger: logging.Logger, formatter: logging.Formatter) -> None:
