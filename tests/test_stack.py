@@ -12,7 +12,14 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.testclient import TestClient
 
-from fastapi_patterns import AppException, ConfigurationError, ErrorInfo, RequestLogConfig, install_stack
+from fastapi_patterns import (
+    AppException,
+    ConfigurationError,
+    ConfigurationWarning,
+    ErrorInfo,
+    RequestLogConfig,
+    install_stack,
+)
 from fastapi_patterns.middleware import CatchAllMiddleware
 from fastapi_patterns.middleware.catch_all import mark_logged, was_logged
 from fastapi_patterns.stack import stack_of
@@ -151,6 +158,15 @@ def test_without_origins_there_is_no_cors() -> None:
     assert not [name for name in quiet(app).get("/x").headers if name.startswith("access-control")]
 
 
+def test_a_regex_alone_switches_cors_on() -> None:
+    """Without a list, and its warning points at the line that installs the stack."""
+    app = FastAPI()
+    with pytest.warns(ConfigurationWarning, match="Write r'") as caught:
+        install_stack(app, allow_origin_regex=r"https://app.example")
+    assert caught[0].filename == __file__
+    assert quiet(app).get("/x").headers["access-control-allow-origin"] == ORIGIN
+
+
 @pytest.mark.parametrize("key", [Exception, 500])
 @pytest.mark.parametrize("is_async", [True, False])
 def test_the_applications_own_handler_answers(key: Any, is_async: bool) -> None:
@@ -286,6 +302,8 @@ def test_it_is_installed_once() -> None:
         ({"resources": [io.StringIO()]}, "StringIO is not an async context manager"),
         ({"allow_origins": ["*"], "allow_credentials": True}, "let every website act as the user"),
         ({"allow_origins": "https://app.example"}, "must be a list"),
+        ({"allow_origin_regex": "https://.*", "allow_credentials": True}, "let strangers' websites act as the user"),
+        ({"allow_origin_regex": ""}, "or None; got ''"),
         ({"exception_map": {ValueError: (200, "x")}}, "400 to 599"),
     ],
 )

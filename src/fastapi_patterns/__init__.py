@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastapi_patterns.errors import error_responses as error_responses
     from fastapi_patterns.errors import install_error_handlers as install_error_handlers
     from fastapi_patterns.exceptions import ConfigurationError as ConfigurationError
+    from fastapi_patterns.exceptions import ConfigurationWarning as ConfigurationWarning
     from fastapi_patterns.exceptions import ErrorInfo as ErrorInfo
     from fastapi_patterns.exceptions import MissingExtraError as MissingExtraError
     from fastapi_patterns.exceptions import PatternsError as PatternsError
@@ -46,6 +47,7 @@ __all__ = [
     "AsyncDatabase",
     "Claims",
     "ConfigurationError",
+    "ConfigurationWarning",
     "Database",
     "EnvelopeRenderer",
     "ErrorInfo",
@@ -78,6 +80,7 @@ _ROOM_OF = {
     "AsyncDatabase": "db",
     "Claims": "security",
     "ConfigurationError": "exceptions",
+    "ConfigurationWarning": "exceptions",
     "Database": "db",
     "EnvelopeRenderer": "errors",
     "ErrorInfo": "exceptions",

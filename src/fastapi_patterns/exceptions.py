@@ -6,14 +6,22 @@ The tree::
     ├── ConfigurationError   the application is set up wrongly; raised at start-up, says what to do
     └── MissingExtraError    a room is used without the packages of its extra (also an ImportError)
 
-Rooms hang their own errors under `PatternsError`.
+Rooms hang their own errors under `PatternsError`. What works but is probably not meant is a
+`ConfigurationWarning`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["ConfigurationError", "ErrorInfo", "ExceptionMap", "MissingExtraError", "PatternsError"]
+__all__ = [
+    "ConfigurationError",
+    "ConfigurationWarning",
+    "ErrorInfo",
+    "ExceptionMap",
+    "MissingExtraError",
+    "PatternsError",
+]
 
 
 class PatternsError(Exception):
@@ -22,6 +30,13 @@ class PatternsError(Exception):
 
 class ConfigurationError(PatternsError):
     """The application is set up in a way that cannot work or is not safe: the message says what to do."""
+
+
+class ConfigurationWarning(UserWarning):
+    """The application is set up in a way that works and is probably not what was meant: the message says what to do.
+
+    `warnings.simplefilter("error", ConfigurationWarning)` makes it stop the application.
+    """
 
 
 class MissingExtraError(PatternsError, ImportError):

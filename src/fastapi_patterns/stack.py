@@ -38,6 +38,7 @@ def install_stack(
     app: FastAPI,
     *,
     allow_origins: Sequence[object] = (),
+    allow_origin_regex: str | None = None,
     allow_credentials: bool = False,
     resources: Sequence[Resource] = (),
     exception_map: ExceptionMap | None = None,
@@ -49,6 +50,7 @@ def install_stack(
     Args:
         app: The application, before it has served a request. Its own lifespan, middleware and handlers stay.
         allow_origins: Browser origins that may call the application, see `install_cors`; none by default.
+        allow_origin_regex: A regular expression for more origins, see `install_cors`. With neither there is no CORS.
         allow_credentials: Let browsers at these origins send cookies.
         resources: Objects that live as long as the application, such as a `Database`, an `HttpClient`, a `TaskQueue`,
             or any async context manager that can be entered again. They open in this order before the application's
@@ -60,6 +62,9 @@ def install_stack(
     Raises:
         ConfigurationError: Called twice, called after the application has started, a resource that is no async
             context manager, or dangerous CORS settings.
+
+    Warns:
+        ConfigurationWarning: `allow_origin_regex` lets in more than it seems to, see `install_cors`.
     """
     if stack_of(app) is not None:
         raise ConfigurationError("install_stack(app) has been called before; call it once, with everything")
@@ -72,7 +77,13 @@ def install_stack(
                 "it needs __aenter__ and __aexit__"
             )
     chosen = EnvelopeRenderer() if renderer is None else renderer
-    cors = cors_options(allow_origins=allow_origins, allow_credentials=allow_credentials) if allow_origins else None
+    cors = None
+    if allow_origins or allow_origin_regex is not None:
+        cors = cors_options(
+            allow_origins=allow_origins,
+            allow_origin_regex=allow_origin_regex,
+            allow_credentials=allow_credentials,
+        )
     install_error_handlers(app, renderer=chosen, exception_map=_merged(resources, exception_map))
     _fix_middleware_order(app, _outer(request_log, cors, chosen), Middleware(ResponseMarkMiddleware))
     _open_resources(app, resources)

@@ -1,13 +1,17 @@
 """CORS: settings that would be dangerous do not start, the others do what they say."""
 
+import re
+import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from pydantic import AnyHttpUrl
+from pydantic import AnyHttpUrl, BaseModel
 
-from fastapi_patterns import ConfigurationError, install_cors
+from fastapi_patterns import ConfigurationError, ConfigurationWarning, install_cors
+from fastapi_patterns.middleware._origin_regex import slips
 
 APP, FOREIGN = "https://app.example", "https://evil.example"
 
@@ -42,10 +46,24 @@ def client_of(**settings: Any) -> TestClient:
         ({"allow_origins": ["https://*"]}, "scheme://host"),
         ({"allow_origins": [None]}, "scheme://host"),
         ({"allow_origins": ["app.example"]}, "scheme://host"),
-        ({"allow_origins": ["https://*.example"]}, "scheme://host"),
+        ({"allow_origins": ["http://*"]}, "any site at all is"),
         ({"allow_origins": [""]}, "scheme://host"),
         ({"allow_origins": [f"{APP}?x"]}, "scheme://host"),
         ({"allow_origins": ["https://user@app.example"]}, "scheme://host"),
+        ({"allow_origins": [f"{APP}:65536"]}, "a number from 1 to 65535"),
+        ({"allow_origins": [f"{APP}:0"]}, "a number from 1 to 65535"),
+        ({"allow_origins": None}, "allow_origins must be a list; got None"),
+        ({"allow_origins": []}, "nobody would be allowed"),
+        ({}, "nobody would be allowed"),
+        ({"allow_origins": [APP], "allow_credentials": "false"}, "must be True or False; got 'false'"),
+        ({"allow_origins": [APP], "max_age_s": -1}, "0 or more; got -1"),
+        ({"allow_origins": [APP], "max_age_s": 1.5}, "whole number of seconds, 0 or more; got 1.5"),
+        ({"allow_origins": [APP], "max_age_s": True}, "got True"),
+        ({"allow_origins": [APP], "max_age_s": "600"}, "got '600'"),
+        ({"allow_origin_regex": "https://(app"}, "is no regular expression: missing"),
+        ({"allow_origin_regex": ""}, "must be a regular expression as a string, or None; got ''"),
+        ({"allow_origin_regex": re.compile("x")}, "must be a regular expression as a string"),
+        ({"allow_origin_regex": r"https://app\.example/"}, "does not end with a slash"),
     ],
 )
 def test_dangerous_settings_do_not_start(settings: dict[str, Any], problem: str) -> None:
@@ -101,3 +119,157 @@ def test_anybody_may_read_what_is_public() -> None:
         client_of(allow_origins=["*"]).get("/", headers={"Origin": FOREIGN}).headers["access-control-allow-origin"]
         == "*"
     )
+
+
+@pytest.mark.parametrize(
+    ("entry", "regex", "meant"),
+    [
+        ("https://*.example.com", r"https://[a-z0-9-]+\.example\.com", "https://shop.example.com"),
+        ("*.example.com", r"https://[a-z0-9-]+\.example\.com", "https://shop.example.com"),
+        ("https://pr-*.app.example", r"https://pr-[a-z0-9-]+\.app\.example", "https://pr-17.app.example"),
+        ("http://localhost:*", r"http://localhost:\d+", "http://localhost:5173"),
+    ],
+)
+def test_a_wildcard_inside_an_origin_is_refused(entry: str, regex: str, meant: str) -> None:
+    """Starlette would never match it: the message has the regex to write, and that one does what was meant."""
+    with pytest.raises(ConfigurationError, match=re.escape(f"never matches; write allow_origin_regex=r'{regex}'")):
+        install_cors(FastAPI(), allow_origins=[entry])
+    client = client_of(allow_origin_regex=regex, allow_credentials=True)
+    assert client.get("/", headers={"Origin": meant}).headers["access-control-allow-origin"] == meant
+    assert "access-control-allow-origin" not in client.get("/", headers={"Origin": f"{meant}.evil"}).headers
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://app.example:443", "https://app.example"),
+        ("HTTP://App.Example:080", "http://app.example"),
+        ("https://app.example:80", "https://app.example:80"),
+        ("http://localhost:05173", "http://localhost:5173"),
+        ("https://[::1]:443", "https://[::1]"),
+        (AnyHttpUrl("https://bücher.example:443"), "https://xn--bcher-kva.example"),
+    ],
+    ids=str,
+)
+def test_an_origin_is_written_as_browsers_send_it(written: object, sent: str) -> None:
+    """The scheme's own port is left out, a port has no leading zeros, and pydantic writes letters as ASCII."""
+    answer = client_of(allow_origins=[written]).get("/", headers={"Origin": sent})
+    assert answer.headers["access-control-allow-origin"] == sent
+
+
+def test_letters_outside_ascii_are_refused() -> None:
+    """Browsers send the ASCII form, which the message shows; a look-alike letter shows too."""
+    with pytest.raises(ConfigurationError, match=r"ASCII form: write 'https://xn--bcher-kva\.example'; got"):
+        install_cors(FastAPI(), allow_origins=["https://bücher.example"])
+    with pytest.raises(ConfigurationError, match="ASCII form: write 'https://xn--"):
+        install_cors(FastAPI(), allow_origins=["https://\u0430pp.example"])
+    with pytest.raises(ConfigurationError, match="ASCII form; got"):
+        install_cors(FastAPI(), allow_origins=["bücher"])
+
+
+def test_origins_of_a_settings_object() -> None:
+    """A list of pydantic URLs, as settings hold it, and a regex beside it."""
+
+    class Settings(BaseModel):
+        cors_origins: list[AnyHttpUrl]
+        cors_origin_regex: str | None = None
+
+    settings = Settings.model_validate(
+        {"cors_origins": [APP, "http://localhost:5173"], "cors_origin_regex": r"https://pr-\d+\.app\.example"}
+    )
+    client = client_of(
+        allow_origins=settings.cors_origins,
+        allow_origin_regex=settings.cors_origin_regex,
+        allow_credentials=True,
+    )
+    for origin in (APP, "http://localhost:5173", "https://pr-17.app.example"):
+        answer = client.get("/", headers={"Origin": origin})
+        assert (answer.status_code, answer.json()) == (200, "in")
+        assert answer.headers["access-control-allow-origin"] == origin
+    assert "access-control-allow-origin" not in client.get("/", headers={"Origin": FOREIGN}).headers
+
+
+DOT, BEFORE, END = "not escaped matches any character", "before a letter also matches", "at the end also matches"
+
+
+@pytest.mark.parametrize(
+    ("regex", "words", "safer", "let_in"),
+    [
+        (r"https://app.example.com", DOT, r"https://app\.example\.com", "https://appxexample.com"),
+        (r"https://app\.example.com", DOT, r"https://app\.example\.com", "https://app.examplexcom"),
+        (r"https://app.(?:com|org)", DOT, r"https://app\.(?:com|org)", "https://appxcom"),
+        (r"https://www.?example\.com", DOT, r"https://www\.?example\.com", "https://wwwxexample.com"),
+        (r"https://app.[a-z]+\.com", DOT, r"https://app\.[a-z]+\.com", "https://appxevil.com"),
+        (r"https://.*example\.com", BEFORE, r"https://(?:[a-z0-9-]+\.)*example\.com", "https://evilexample.com"),
+        (r"https://.+?example\.com", BEFORE, r"https://(?:[a-z0-9-]+\.)+example\.com", "https://evilexample.com"),
+        (r".*example\.com", BEFORE, r"https://(?:[a-z0-9-]+\.)*example\.com", "https://evilexample.com"),
+        (r"https://(.*)example\.com", BEFORE, r"https://((?:[a-z0-9-]+\.)*)example\.com", "https://evilexample.com"),
+        (r"https://(.*|x\.)a\.com", BEFORE, r"https://((?:[a-z0-9-]+\.)*|x\.)a\.com", "https://evila.com"),
+        (
+            r"https://.*(?:www\.)?a\.com",
+            BEFORE,
+            r"https://(?:[a-z0-9-]+\.)*(?:www\.)?a\.com",
+            "https://evila.com",
+        ),
+        (r"https://.*(\.x|a)\.com", BEFORE, r"https://(?:[a-z0-9-]+\.)*(\.x|a)\.com", "https://evila.com"),
+        (r"https://[\w-]+a\.com", BEFORE, r"https://(?:[a-z0-9-]+\.)+a\.com", "https://evila.com"),
+        (r"https://pr-.*app\.a\.com", BEFORE, r"https://pr-[a-z0-9-]*app\.a\.com", "https://pr-/app.a.com"),
+        (r"https://.{0,}a\.com", BEFORE, r"https://(?:[a-z0-9-]+\.)*a\.com", "https://evila.com"),
+        (r"https://app\.com.*", END, r"https://app\.com(?::\d+)?", "https://app.com.evil"),
+    ],
+)
+def test_a_regex_that_lets_in_more_than_it_seems_warns(regex: str, words: str, safer: str, let_in: str) -> None:
+    """At the line of the call, with an expression that does not match what got in and gives no warning."""
+    with pytest.warns(ConfigurationWarning, match=re.escape(f"Write r'{safer}'")) as caught:
+        install_cors(FastAPI(), allow_origin_regex=regex)
+    assert len(caught) == 1
+    assert words in str(caught[0].message)
+    assert Path(caught[0].filename) == Path(__file__)
+    assert re.fullmatch(regex, let_in)
+    assert not re.fullmatch(safer, let_in)
+    assert slips(safer) == ([], safer)
+
+
+@pytest.mark.parametrize(
+    "regex",
+    [
+        r"https://app\.example\.com",
+        r"https://app[.]example[.]com",
+        r"https://[]a.]+\.example\.com",
+        r"https://.*\.example\.com",
+        r"https://(.*\.)?example\.com",
+        r"https://(?:.+\.|)example\.com",
+        r"https://[^.]+\.example\.com",
+        r"https://(?P<pr>pr-\d+)\.example\.com",
+        r"^https?://(?#any port)localhost(:\d{1,5})?$",
+        r"(?i)https://app\.example\.com|http://localhost:.*",
+        r"https://app-[a-z]*preview\.example\.com",
+        r"https://...\.example\.com",
+        r"https://[a-z]{2}\.example\.com",
+    ],
+)
+def test_a_careful_regex_says_nothing(regex: str) -> None:
+    """Escapes, classes, groups and repeats before an escaped dot are understood, also with credentials."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        install_cors(FastAPI(), allow_origin_regex=regex, allow_credentials=True)
+
+
+@pytest.mark.parametrize(
+    ("regex", "stranger"),
+    [
+        (r".*", "null"),
+        (r"https?://.*", "https://evil.example"),
+        (r"http://[^/]+", "http://evil.example"),
+        (r"https://[a-z.]+\.(com|org)", "https://evil.com"),
+        (r"https://.*:3000", "https://evil.example:3000"),
+        (r"https://app\.example|null", "null"),
+    ],
+)
+def test_a_regex_for_everybody_with_credentials_does_not_start(regex: str, stranger: str) -> None:
+    """Any website could act as the user; the message names one. Without credentials it is a public API's choice."""
+    with pytest.raises(ConfigurationError, match=re.escape(f"act as the user: it matches '{stranger}'")):
+        install_cors(FastAPI(), allow_origin_regex=regex, allow_credentials=True)
+    answer = client_of(allow_origin_regex=regex).get("/", headers={"Origin": stranger})
+    assert answer.headers["access-control-allow-origin"] == stranger
+    assert "access-control-allow-credentials" not in answer.headers

@@ -124,6 +124,8 @@ install_stack(
     exception_map={TimeoutError: (504, "Too slow"), LookupError: ErrorInfo(status=404, detail="No such thing")},
 )
 install_cors(app, allow_origins=["https://app.example"], allow_credentials=True)
+install_cors(app, allow_origin_regex=r"https://pr-\d+\.app\.example", max_age_s=60)
+install_cors(app, allow_origin_regex=["x"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 install_error_handlers(app, exception_map={ValueError: lambda error: None})
 configure_logging("json", level="INFO")
 configure_logging("xml")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -1,37 +1,48 @@
 """CORS over Starlette's own middleware, with the settings checked before they are used."""
 
 import re
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pydantic import AnyUrl, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
-from fastapi_patterns.exceptions import ConfigurationError
+from fastapi_patterns.exceptions import ConfigurationError, ConfigurationWarning
+from fastapi_patterns.middleware._origin_regex import lets_strangers_in, slips, wildcard_to_regex
 
 __all__ = ["cors_options", "install_cors"]
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(:\d{1,5})?", re.IGNORECASE)
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}  # browsers leave them out: RFC 6454, section 6.2
 _EXPOSED = ("X-Request-ID",)
 
 
 def install_cors(
     app: Starlette,
     *,
-    allow_origins: Sequence[object],
+    allow_origins: Sequence[object] = (),
+    allow_origin_regex: str | None = None,
     allow_credentials: bool = False,
     allow_methods: Sequence[str] = ("*",),
     allow_headers: Sequence[str] = ("Authorization", "Content-Type", "X-Request-ID"),
     expose_headers: Sequence[str] = _EXPOSED,
     max_age_s: int = 600,
 ) -> None:
-    """Let browsers at these origins call the application.
+    r"""Let browsers at these origins call the application.
+
+    Origins are written as browsers send them: capitals become small, a trailing slash and the port that is the
+    scheme's own (`https://app.example:443`) are dropped, since they name the same origin. A host with letters outside
+    ASCII is refused, and the message shows what to write: two names that look alike would be two origins.
 
     Args:
         app: The application; the middleware is added as its outermost one so far. With `install_stack`, pass
             `allow_origins` there instead.
-        allow_origins: Origins such as `"https://app.example"` or `"http://localhost:5173"`; pydantic URLs are
-            accepted, their trailing slash is dropped. `["*"]` allows any site, without credentials.
+        allow_origins: Origins such as `"https://app.example"` or `"http://localhost:5173"`; pydantic URLs, as a
+            settings object has them, are accepted. `["*"]` allows any site, without credentials.
+        allow_origin_regex: A regular expression that the whole origin must match, beside the listed ones:
+            `r"https://[a-z0-9-]+\.preview\.example"`.
         allow_credentials: Let browsers send cookies and HTTP authentication.
         allow_methods: Allowed methods; all by default, since the origin is what decides.
         allow_headers: Request headers that scripts may send.
@@ -39,10 +50,17 @@ def install_cors(
         max_age_s: Seconds for which a browser may keep a preflight's answer.
 
     Raises:
-        ConfigurationError: A wildcard or `null` together with credentials, a plain string, or an origin with a path.
+        ConfigurationError: No origin at all; a wildcard, `null` or a regex that strangers' origins match, together
+            with credentials; a plain string for a list; an origin with a path or with `*` inside; a regex that does
+            not compile; a `max_age_s` that is no number of seconds.
+
+    Warns:
+        ConfigurationWarning: A regex lets in more than it seems to, by a dot that is not escaped, or by `.*` before
+            a letter: `https://.*example.com` matches `https://evilexample.com`. The message shows what to write.
     """
     options = cors_options(
         allow_origins=allow_origins,
+        allow_origin_regex=allow_origin_regex,
         allow_credentials=allow_credentials,
         allow_methods=allow_methods,
         allow_headers=allow_headers,
@@ -54,7 +72,8 @@ def install_cors(
 
 def cors_options(
     *,
-    allow_origins: Sequence[object],
+    allow_origins: Sequence[object] = (),
+    allow_origin_regex: str | None = None,
     allow_credentials: bool = False,
     allow_methods: Sequence[str] = ("*",),
     allow_headers: Sequence[str] = ("Authorization", "Content-Type", "X-Request-ID"),
@@ -65,18 +84,23 @@ def cors_options(
 
     Raises:
         ConfigurationError: As `install_cors`.
+
+    Warns:
+        ConfigurationWarning: As `install_cors`; at the line that called this function's caller.
     """
-    lists: dict[str, object] = {
-        "allow_origins": allow_origins,
-        "allow_methods": allow_methods,
-        "allow_headers": allow_headers,
-        "expose_headers": expose_headers,
-    }
-    for name, given in lists.items():
-        if isinstance(given, (str, bytes)):
-            # Starlette tests `origin in allow_origins`: in a string that finds substrings.
-            raise ConfigurationError(f"{name} must be a list, such as [{given!r}]; got a plain string")
+    _check_lists(
+        allow_origins=allow_origins,
+        allow_methods=allow_methods,
+        allow_headers=allow_headers,
+        expose_headers=expose_headers,
+    )
+    if not isinstance(allow_credentials, bool):  # the text "false" from an environment would be true
+        raise ConfigurationError(f"allow_credentials must be True or False; got {allow_credentials!r}")
+    if isinstance(max_age_s, bool) or not isinstance(max_age_s, int) or max_age_s < 0:
+        raise ConfigurationError(f"max_age_s must be a whole number of seconds, 0 or more; got {max_age_s!r}")
     origins = [_origin(origin) for origin in allow_origins]
+    if not origins and allow_origin_regex is None:
+        raise ConfigurationError("allow_origins is empty and there is no allow_origin_regex: nobody would be allowed")
     if allow_credentials and "*" in origins:
         raise ConfigurationError(
             "allow_origins=['*'] with allow_credentials=True would let every website act as the user. "
@@ -84,8 +108,18 @@ def cors_options(
         )
     if allow_credentials and "null" in origins:
         raise ConfigurationError("allow_origins must not hold 'null' with credentials: any sandboxed page has it")
+    if allow_origin_regex is not None:
+        _check_regex(allow_origin_regex, allow_credentials)
+        found, safer = slips(allow_origin_regex)
+        if found:
+            warnings.warn(
+                f"allow_origin_regex {allow_origin_regex!r}: {'; '.join(found)}. Write r'{safer}'",
+                ConfigurationWarning,
+                stacklevel=3,
+            )
     return {
         "allow_origins": origins,
+        "allow_origin_regex": allow_origin_regex,
         "allow_credentials": allow_credentials,
         "allow_methods": list(allow_methods),
         "allow_headers": list(allow_headers),
@@ -94,13 +128,63 @@ def cors_options(
     }
 
 
+def _check_lists(**lists: object) -> None:
+    for name, given in lists.items():
+        if isinstance(given, (str, bytes)):
+            # Starlette tests `origin in allow_origins`: in a string that finds substrings.
+            raise ConfigurationError(f"{name} must be a list, such as [{given!r}]; got a plain string")
+        if not isinstance(given, Iterable):
+            raise ConfigurationError(f"{name} must be a list; got {given!r}")
+
+
 def _origin(given: object) -> str:
     text = str(given)
     if text in ("*", "null"):
         return text
     origin = text.removesuffix("/")
-    if not _ORIGIN.fullmatch(origin):
-        raise ConfigurationError(
-            f"allow_origins: an origin is scheme://host or scheme://host:port, without a path; got {text!r}"
+    matched = _ORIGIN.fullmatch(origin)
+    if matched is None:
+        raise ConfigurationError(f"allow_origins: {_what_is_wrong(origin)}; got {text!r}")
+    scheme, host, port = matched[1].lower(), matched[2].lower(), matched[3]  # browsers send small letters
+    if port is None or int(port) == _DEFAULT_PORTS.get(scheme):
+        return f"{scheme}://{host}"
+    if not 1 <= int(port) <= 65535:
+        raise ConfigurationError(f"allow_origins: a port is a number from 1 to 65535; got {text!r}")
+    return f"{scheme}://{host}:{int(port)}"
+
+
+def _what_is_wrong(origin: str) -> str:
+    if re.fullmatch(r"[a-z]+://\*", origin):
+        return "origins are scheme://host, compared as a whole, so this never matches; any site at all is '*'"
+    if "*" in origin:
+        return (
+            "origins are compared as a whole, so a '*' inside one never matches; "
+            f"write allow_origin_regex=r'{wildcard_to_regex(origin)}' instead"
         )
-    return origin.lower()  # browsers send scheme and host in lower case
+    if not origin.isascii():
+        return f"browsers send a host in its ASCII form{_ascii_form(origin)}"
+    return "an origin is scheme://host or scheme://host:port, without a path"
+
+
+def _ascii_form(origin: str) -> str:
+    try:
+        return f": write {str(AnyUrl(origin)).removesuffix('/')!r}"
+    except ValidationError:
+        return ""
+
+
+def _check_regex(given: object, allow_credentials: bool) -> None:
+    if not isinstance(given, str) or not given:
+        raise ConfigurationError(f"allow_origin_regex must be a regular expression as a string, or None; got {given!r}")
+    try:
+        pattern = re.compile(given)
+    except re.error as error:
+        raise ConfigurationError(f"allow_origin_regex {given!r} is no regular expression: {error}") from None
+    if given.endswith("/"):
+        raise ConfigurationError(f"allow_origin_regex {given!r} never matches: an origin does not end with a slash")
+    stranger = lets_strangers_in(pattern) if allow_credentials else None
+    if stranger is not None:
+        raise ConfigurationError(
+            f"allow_origin_regex {given!r} with allow_credentials=True would let strangers' websites act as the user: "
+            f"it matches {stranger!r}. Name your own domain in it, such as r'https://[a-z0-9-]+\\.app\\.example'."
+        )
