@@ -83,6 +83,10 @@ def make_app(**options: Any) -> FastAPI:
 
         return StreamingResponse(body())
 
+    @app.get("/number")
+    async def number(n: int) -> int:
+        return n
+
     @app.get("/app-exception")
     async def app_exception() -> None:
         raise AppException(409, "taken")
@@ -136,19 +140,69 @@ def test_an_error_after_the_response_started(log: pytest.LogCaptureFixture) -> N
     assert [record.getMessage()[-3:] for record in log.records if record.name == "fastapi_patterns.request"] == ["200"]
 
 
-@pytest.mark.parametrize("path", ["/fine", "/app-exception", "/nothing"])
-def test_every_answer_has_the_id_and_cors(path: str) -> None:
-    """Successes, own errors and the router's."""
-    answer = quiet(make_app()).get(path)
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/fine", 200),
+        ("GET", "/app-exception", 409),
+        ("GET", "/nothing", 404),
+        ("POST", "/fine", 405),
+        ("GET", "/number?n=x", 422),
+        ("GET", "/broken", 500),
+        ("GET", "/middleware", 500),
+        ("GET", "/later", 500),
+    ],
+)
+def test_every_answer_has_the_id_and_cors(method: str, path: str, status: int) -> None:
+    """Successes, own errors, the router's, and what broke in a route or in middleware; caches keep origins apart."""
+    answer = quiet(make_app(allow_credentials=True)).request(method, path)
+    assert answer.status_code == status
     assert answer.headers["x-request-id"] == "request-1"
     assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-allow-credentials"] == "true"
+    assert answer.headers["access-control-expose-headers"] == "X-Request-ID"
+    assert answer.headers["vary"] == "Origin"
 
 
-def test_a_preflight_has_an_id_too() -> None:
-    """CORS answers inside the log."""
-    answer = quiet(make_app()).options("/fine", headers={"Access-Control-Request-Method": "GET"})
-    assert answer.status_code == 200
+@pytest.mark.parametrize("path", ["/fine", "/nothing", "/number?n=x", "/broken", "/middleware", "/later"])
+def test_a_foreign_origin_reads_no_answer(path: str) -> None:
+    """Errors neither."""
+    answer = quiet(make_app(allow_credentials=True)).get(path, headers={"Origin": "https://evil.example"})
     assert answer.headers["x-request-id"] == "request-1"
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/fine", "/nothing", "/broken", "/later"])
+def test_a_preflight_has_an_id_too(path: str) -> None:
+    """CORS answers inside the log and outside everything else: nothing of the application runs."""
+    answer = quiet(make_app()).options(path, headers={"Access-Control-Request-Method": "GET"})
+    assert (answer.status_code, answer.text) == (200, "OK")
+    assert answer.headers["x-request-id"] == "request-1"
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert "Origin" in answer.headers["vary"]
+
+
+def test_a_refused_preflight_has_an_id_too(log: pytest.LogCaptureFixture) -> None:
+    """So that somebody who is locked out can be helped; it is in the log like any request."""
+    headers = {"Access-Control-Request-Method": "GET", "Origin": "https://evil.example"}
+    answer = quiet(make_app()).options("/fine", headers=headers)
+    assert (answer.status_code, answer.text) == (400, "Disallowed CORS origin")
+    assert answer.headers["x-request-id"] == "request-1"
+    assert "access-control-allow-origin" not in answer.headers
+    lines = [record.getMessage() for record in log.records if record.name == "fastapi_patterns.request"]
+    assert [line.split(" - ")[0] for line in lines] == ["OPTIONS /fine"]
+
+
+def test_cors_knows_the_header_of_the_request_id() -> None:
+    """A log with another header: scripts may read that one, and send it."""
+    app = FastAPI()
+    install_stack(app, allow_origins=[ORIGIN], request_log=RequestLogConfig(request_id_header="X-Correlation-ID"))
+    client = quiet(app)
+    answer = client.get("/x", headers={"X-Correlation-ID": "correlation-1"})
+    assert answer.headers["x-correlation-id"] == "correlation-1"
+    assert answer.headers["access-control-expose-headers"] == "X-Correlation-ID"
+    asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-correlation-id"}
+    assert client.options("/x", headers=asked).status_code == 200
 
 
 def test_without_origins_there_is_no_cors() -> None:

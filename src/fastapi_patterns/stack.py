@@ -79,10 +79,13 @@ def install_stack(
     chosen = EnvelopeRenderer() if renderer is None else renderer
     cors = None
     if allow_origins or allow_origin_regex is not None:
+        header = (RequestLogConfig() if request_log is None else request_log).request_id_header
         cors = cors_options(
             allow_origins=allow_origins,
             allow_origin_regex=allow_origin_regex,
             allow_credentials=allow_credentials,
+            allow_headers=("Authorization", "Content-Type", header),
+            expose_headers=(header,),
         )
     install_error_handlers(app, renderer=chosen, exception_map=_merged(resources, exception_map))
     _fix_middleware_order(app, _outer(request_log, cors, chosen), Middleware(ResponseMarkMiddleware))
