@@ -15,6 +15,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from fastapi_patterns._own_middleware import warn_of_base_http
 from fastapi_patterns.errors import EnvelopeRenderer, ErrorRenderer, install_error_handlers
 from fastapi_patterns.errors.handlers import render
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
@@ -135,6 +136,7 @@ def _fix_middleware_order(app: FastAPI, outer: list[Middleware], inner: Middlewa
 
     def build_middleware_stack() -> ASGIApp:
         own, handlers = app.user_middleware, app.exception_handlers
+        warn_of_base_http(own)
         app.user_middleware = [*outer, *own, inner]
         # The catch-all calls these; Starlette's outermost layer would call them a second time.
         app.exception_handlers = {key: value for key, value in handlers.items() if key not in (500, Exception)}

@@ -3,11 +3,13 @@
 import logging
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
+from starlette.middleware.base import BaseHTTPMiddleware
 
 from fastapi_patterns import install_stack
 from tests.live.server import serve
@@ -59,3 +61,44 @@ def test_a_client_that_leaves_a_stream_gives_one_line(caplog: pytest.LogCaptureF
     lines = [record.getMessage() for record in caplog.records if record.name == "fastapi_patterns.request"]
     assert len(lines) == 1
     assert lines[0].startswith("GET /endless - ")
+
+
+class Pure:
+    """Middleware that only passes on."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+class Wrapping(BaseHTTPMiddleware):
+    """The same as Starlette's convenient kind."""
+
+    async def dispatch(self, request: Request, call_next: Any) -> Any:
+        return await call_next(request)
+
+
+@pytest.mark.parametrize("kind", [Pure, Wrapping])
+def test_a_stream_that_breaks_off(kind: type[Any]) -> None:
+    """The connection is cut, so that the client knows; behind a `BaseHTTPMiddleware` it gets a whole answer."""
+    app = FastAPI()
+    app.add_middleware(kind)
+    install_stack(app)
+
+    @app.get("/half")
+    async def half() -> StreamingResponse:
+        async def body() -> AsyncIterator[bytes]:
+            yield b"first"
+            raise RuntimeError("the stream broke")
+
+        return StreamingResponse(body())
+
+    with serve(app) as url:
+        if kind is Wrapping:
+            answer = httpx2.get(f"{url}/half")
+            assert (answer.status_code, answer.text) == (200, "first")
+        else:
+            with pytest.raises(httpx2.RemoteProtocolError):
+                httpx2.get(f"{url}/half")
