@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fastapi_patterns.security import decode_token as decode_token
     from fastapi_patterns.security import hash_password as hash_password
     from fastapi_patterns.security import verify_password as verify_password
+    from fastapi_patterns.stack import explain as explain
     from fastapi_patterns.stack import install_stack as install_stack
     from fastapi_patterns.tasks import PendingTasks as PendingTasks
     from fastapi_patterns.tasks import TaskQueue as TaskQueue
@@ -67,6 +68,7 @@ __all__ = [
     "create_access_token",
     "decode_token",
     "error_responses",
+    "explain",
     "hash_password",
     "install_cors",
     "install_error_handlers",
@@ -100,6 +102,7 @@ _ROOM_OF = {
     "create_access_token": "security",
     "decode_token": "security",
     "error_responses": "errors",
+    "explain": "stack",
     "hash_password": "security",
     "install_cors": "middleware",
     "install_error_handlers": "errors",

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.middleware import Middleware
 from starlette.middleware.base import BaseHTTPMiddleware
 
-__all__ = ["is_base_http", "name_of", "warn_of_base_http"]
+__all__ = ["is_base_http", "name_of", "qualified_name", "warn_of_base_http"]
 
 _log = logging.getLogger("fastapi_patterns.stack")
 
@@ -21,7 +21,16 @@ def is_base_http(middleware: Middleware) -> bool:
 def name_of(middleware: Middleware) -> str:
     """Name a middleware by its class, or by the function that `@app.middleware("http")` decorates, with the module."""
     function = _dispatch(middleware)
-    return _qualified(middleware.cls if function is None else function)
+    return qualified_name(middleware.cls if function is None else function)
+
+
+def qualified_name(call: Any) -> str:
+    """Name a function, a class or an object that is called, with its module."""
+    while isinstance(call, partial):
+        call = call.func
+    if not hasattr(call, "__qualname__"):  # an object that is called
+        call = type(call)
+    return f"{call.__module__}.{call.__qualname__}"
 
 
 def warn_of_base_http(own: Sequence[Middleware]) -> None:
@@ -39,14 +48,7 @@ def warn_of_base_http(own: Sequence[Middleware]) -> None:
 
 
 def _dispatch(middleware: Middleware) -> Any:
-    if middleware.cls is not BaseHTTPMiddleware:
+    kind: Any = middleware.cls  # typed as a callable, so that comparing it with a class would look impossible
+    if kind is not BaseHTTPMiddleware:
         return None
     return middleware.kwargs.get("dispatch") or next(iter(middleware.args), None)
-
-
-def _qualified(call: Any) -> str:
-    while isinstance(call, partial):
-        call = call.func
-    if not hasattr(call, "__qualname__"):  # an object that is called
-        call = type(call)
-    return f"{call.__module__}.{call.__qualname__}"

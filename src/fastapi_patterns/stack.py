@@ -4,10 +4,11 @@ From the outside in: request log, CORS, catch-all, the application's own middlew
 fixed when Starlette builds the stack, so middleware that the application adds later lands inside.
 """
 
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from fastapi import FastAPI, Request
 from starlette.middleware import Middleware
@@ -15,6 +16,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from fastapi_patterns._explain import explanation
 from fastapi_patterns._own_middleware import warn_of_base_http
 from fastapi_patterns._request_log_once import RequestLogOnceMiddleware
 from fastapi_patterns.errors import EnvelopeRenderer, ErrorRenderer, install_error_handlers
@@ -24,16 +26,24 @@ from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig
 from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware, log_once
 from fastapi_patterns.middleware.cors import cors_options
 
-__all__ = ["Stack", "install_stack", "stack_of"]
+__all__ = ["Stack", "explain", "install_stack", "stack_of"]
 
 Resource = AbstractAsyncContextManager[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """What was installed on an application; tests find the registered resources here."""
+    """What was installed on an application; tests find the registered resources here.
+
+    Args:
+        resources: In order of opening.
+        outer: The layers outside the application's own middleware, from the outside in.
+        inner: The layers inside it.
+    """
 
     resources: tuple[Resource, ...]
+    outer: tuple[Middleware, ...] = ()
+    inner: tuple[Middleware, ...] = ()
 
 
 def install_stack(
@@ -90,16 +100,30 @@ def install_stack(
             expose_headers=(header,),
         )
     install_error_handlers(app, renderer=chosen, exception_map=_merged(resources, exception_map))
-    _fix_middleware_order(app, _outer(request_log, cors, chosen), Middleware(ResponseMarkMiddleware))
+    stack = Stack(tuple(resources), _outer(request_log, cors, chosen), (Middleware(ResponseMarkMiddleware),))
+    _fix_middleware_order(app, stack)
     _open_resources(app, resources)
     log_once()
-    app.state.fastapi_patterns = Stack(tuple(resources))
+    app.state.fastapi_patterns = stack
 
 
 def stack_of(app: FastAPI) -> Stack | None:
     """Return what `install_stack` put on this application, or None."""
     found = getattr(app.state, "fastapi_patterns", None)
     return found if isinstance(found, Stack) else None
+
+
+def explain(app: FastAPI, file: TextIO | None = None) -> None:
+    """Print the application's stack from the outside in, with a word on each layer, and its resources in order.
+
+    Args:
+        app: The application, before or after its first request, with the stack or without.
+        file: Where to write; standard output by default.
+    """
+    stack = stack_of(app)
+    resources = None if stack is None else stack.resources
+    outer, inner = ((), ()) if stack is None else (stack.outer, stack.inner)
+    (sys.stdout if file is None else file).write(explanation(app, outer=outer, inner=inner, resources=resources))
 
 
 def _merged(resources: Sequence[Resource], own: ExceptionMap | None) -> ExceptionMap:
@@ -122,23 +146,23 @@ def _answer_500(renderer: ErrorRenderer) -> Callable[[Request, Exception], Any]:
 
 def _outer(
     request_log: RequestLogConfig | None, cors: Mapping[str, Any] | None, renderer: ErrorRenderer
-) -> list[Middleware]:
-    return [
+) -> tuple[Middleware, ...]:
+    return (
         Middleware(RequestLogOnceMiddleware, request_log),
         *([Middleware(CORSMiddleware, **cors)] if cors else []),
         # Outside the application's own middleware: errors there are answered too, and middleware that catches the
         # application's exceptions goes on seeing them. A layer inside it would answer first.
         Middleware(CatchAllMiddleware, _answer_500(renderer)),
-    ]
+    )
 
 
-def _fix_middleware_order(app: FastAPI, outer: list[Middleware], inner: Middleware) -> None:
+def _fix_middleware_order(app: FastAPI, stack: Stack) -> None:
     original: Callable[[], ASGIApp] = app.build_middleware_stack
 
     def build_middleware_stack() -> ASGIApp:
         own, handlers = app.user_middleware, app.exception_handlers
         warn_of_base_http(own)
-        app.user_middleware = [*outer, *own, inner]
+        app.user_middleware = [*stack.outer, *own, *stack.inner]
         # The catch-all calls these; Starlette's outermost layer would call them a second time.
         app.exception_handlers = {key: value for key, value in handlers.items() if key not in (500, Exception)}
         try:

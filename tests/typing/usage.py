@@ -1,5 +1,6 @@
 """The public API as an application uses it: what type checkers must infer, and what they must refuse."""
 
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated, assert_type
@@ -23,6 +24,7 @@ from fastapi_patterns import (
     configure_logging,
     create_access_token,
     decode_token,
+    explain,
     hash_password,
     install_cors,
     install_error_handlers,
@@ -126,6 +128,9 @@ install_stack(
 install_cors(app, allow_origins=["https://app.example"], allow_credentials=True)
 install_cors(app, allow_origin_regex=r"https://pr-\d+\.app\.example", max_age_s=60)
 install_cors(app, allow_origin_regex=["x"])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+explain(app)
+explain(app, sys.stderr)
+explain(app, file="stack.txt")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 install_error_handlers(app, exception_map={ValueError: lambda error: None})
 configure_logging("json", level="INFO")
 configure_logging("xml")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
