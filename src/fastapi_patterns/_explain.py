@@ -10,14 +10,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, WebSocketRoute
 
 from fastapi_patterns._own_middleware import is_base_http, name_of, qualified_name
-from fastapi_patterns._request_log_once import RequestLogOnceMiddleware
-from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig
+from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig, RequestLogMiddleware
 from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware
 
 __all__ = ["explanation"]
 
 _LABELS: Mapping[Any, str] = {
-    RequestLogOnceMiddleware: "request log",
+    RequestLogMiddleware: "request log",
     CORSMiddleware: "CORS",
     CatchAllMiddleware: "catch-all",
     ResponseMarkMiddleware: "response mark",
@@ -94,7 +93,7 @@ def _body_limit(app: FastAPI) -> Iterator[Row]:
 def _layer(app: FastAPI, layer: Middleware) -> Row:
     kind: Any = layer.cls  # typed as a callable, so that comparing it with a class would look impossible
     label = _LABELS.get(kind, name_of(layer))
-    if kind is RequestLogOnceMiddleware:
+    if kind is RequestLogMiddleware:
         config = next((found for found in layer.args if isinstance(found, RequestLogConfig)), RequestLogConfig())
         trust = "taken from the request or made" if config.trust_request_id else "always made here"
         return label, f"one line a request; the id is {trust}, and sent as {config.request_id_header}"

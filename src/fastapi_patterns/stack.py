@@ -18,11 +18,10 @@ from starlette.types import ASGIApp
 
 from fastapi_patterns._explain import explanation
 from fastapi_patterns._own_middleware import warn_of_base_http
-from fastapi_patterns._request_log_once import RequestLogOnceMiddleware
 from fastapi_patterns.errors import EnvelopeRenderer, ErrorRenderer, install_error_handlers
 from fastapi_patterns.errors.handlers import render
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
-from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig
+from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig, RequestLogMiddleware
 from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware, log_once
 from fastapi_patterns.middleware.cors import cors_options
 
@@ -148,7 +147,7 @@ def _outer(
     request_log: RequestLogConfig | None, cors: Mapping[str, Any] | None, renderer: ErrorRenderer
 ) -> tuple[Middleware, ...]:
     return (
-        Middleware(RequestLogOnceMiddleware, request_log),
+        Middleware(RequestLogMiddleware, request_log),
         *([Middleware(CORSMiddleware, **cors)] if cors else []),
         # Outside the application's own middleware: errors there are answered too, and middleware that catches the
         # application's exceptions goes on seeing them. A layer inside it would answer first.

@@ -27,6 +27,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # W3C Trace Context, section 3.2: version, trace, parent, flags; all-zero ids and the version ff are not valid.
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_SEEN = "fastapi_patterns.request_log"
 _NO_CLOSE_FRAME = 1006  # RFC 6455 section 7.4.1
 
 
@@ -102,7 +103,8 @@ class RequestLogMiddleware:
 
     The time is that of the whole answer: until the last byte of a stream, without background tasks. An unhandled
     error is logged as a 500; a websocket has one line when it closes. The fields of the record carry OpenTelemetry's
-    names; `configure_logging` writes them as text or JSON.
+    names; `configure_logging` writes them as text or JSON. A request that a log outside this one has seen, one to a
+    mounted application for example, passes through: it has one id and one line.
 
     Args:
         app: The application inside.
@@ -123,9 +125,10 @@ class RequestLogMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         kind = scope["type"]
-        if kind not in ("http", "websocket"):
+        if kind not in ("http", "websocket") or _SEEN in scope:
             await self.app(scope, receive, send)
             return
+        scope[_SEEN] = True
         headers: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:  # ASGI names are lower-case
             if name in self._wanted:  # one that is sent twice is joined, as RFC 9110 section 5.3 says
