@@ -147,7 +147,7 @@ def test_an_application_without_the_stack() -> None:
     app.add_exception_handler(500, on_error)
     text = explained(app)
     assert row(text, "server errors").endswith("outside all middleware, by tests.test_explain.on_error")
-    assert row(text, "your middleware") == "starlette.middleware.cors.CORSMiddleware: *; without credentials"
+    assert row(text, "your middleware") == "fastapi_patterns.middleware.cors.CorsMiddleware: *; without credentials"
 
 
 def test_an_application_of_nothing() -> None:

@@ -433,7 +433,7 @@ def test_the_order_is_fixed() -> None:
     first = names.index("RequestLogMiddleware")
     assert names[first : first + 6] == [
         "RequestLogMiddleware",
-        "CORSMiddleware",
+        "CorsMiddleware",
         "CatchAllMiddleware",
         "GZipMiddleware",
         "Failing",

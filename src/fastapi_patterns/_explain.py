@@ -12,12 +12,13 @@ from starlette.routing import Mount, WebSocketRoute
 from fastapi_patterns._own_middleware import is_base_http, name_of, qualified_name
 from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig, RequestLogMiddleware
 from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware
+from fastapi_patterns.middleware.cors import CorsMiddleware
 
 __all__ = ["explanation"]
 
 _LABELS: Mapping[Any, str] = {
     RequestLogMiddleware: "request log",
-    CORSMiddleware: "CORS",
+    CorsMiddleware: "CORS",
     CatchAllMiddleware: "catch-all",
     ResponseMarkMiddleware: "response mark",
 }
@@ -97,7 +98,7 @@ def _layer(app: FastAPI, layer: Middleware) -> Row:
         config = next((found for found in layer.args if isinstance(found, RequestLogConfig)), RequestLogConfig())
         trust = "taken from the request or made" if config.trust_request_id else "always made here"
         return label, f"one line a request; the id is {trust}, and sent as {config.request_id_header}"
-    if kind is CORSMiddleware:
+    if kind is CorsMiddleware:
         return label, _cors(layer.kwargs)
     if kind is CatchAllMiddleware:
         own = app.exception_handlers.get(Exception) or app.exception_handlers.get(500)
@@ -122,7 +123,7 @@ def _own(own: Sequence[Middleware]) -> Iterator[Row]:
         text = name_of(middleware)
         if is_base_http(middleware):
             text += ", a BaseHTTPMiddleware: keeps context variables in"
-        elif name_of(middleware) == qualified_name(CORSMiddleware):
+        elif isinstance(middleware.cls, type) and issubclass(middleware.cls, CORSMiddleware):
             text += f": {_cors(middleware.kwargs)}"
         yield label, text
         label = ""

@@ -12,7 +12,6 @@ from typing import Any, TextIO
 
 from fastapi import FastAPI, Request
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -23,7 +22,7 @@ from fastapi_patterns.errors.handlers import render
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig, RequestLogMiddleware
 from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware, log_once
-from fastapi_patterns.middleware.cors import cors_options
+from fastapi_patterns.middleware.cors import CorsMiddleware, cors_options
 
 __all__ = ["Stack", "explain", "install_stack", "stack_of"]
 
@@ -148,7 +147,7 @@ def _outer(
 ) -> tuple[Middleware, ...]:
     return (
         Middleware(RequestLogMiddleware, request_log),
-        *([Middleware(CORSMiddleware, **cors)] if cors else []),
+        *([Middleware(CorsMiddleware, **cors)] if cors else []),
         # Outside the application's own middleware: errors there are answered too, and middleware that catches the
         # application's exceptions goes on seeing them. A layer inside it would answer first.
         Middleware(CatchAllMiddleware, _answer_500(renderer)),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from fastapi.testclient import TestClient
 from pydantic import AnyHttpUrl, BaseModel
 
@@ -273,3 +273,20 @@ def test_a_regex_for_everybody_with_credentials_does_not_start(regex: str, stran
     answer = client_of(allow_origin_regex=regex).get("/", headers={"Origin": stranger})
     assert answer.headers["access-control-allow-origin"] == stranger
     assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(("own", "vary"), [(None, "Origin"), ("Accept-Encoding", "Accept-Encoding, Origin")])
+def test_an_answer_to_nobody_in_particular_varies_by_origin(own: str | None, vary: str) -> None:
+    """Without an Origin there is no permission, but a cache must not hand the answer to a browser elsewhere."""
+    app = FastAPI()
+    install_cors(app, allow_origins=["https://app.example"])
+
+    @app.get("/vary")
+    def route(response: Response) -> str:
+        if own:
+            response.headers["Vary"] = own
+        return "fine"
+
+    answer = TestClient(app).get("/vary")
+    assert answer.headers.get_list("vary") == [vary]
+    assert not [name for name in answer.headers if name.startswith("access-control")]

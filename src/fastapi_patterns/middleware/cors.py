@@ -8,15 +8,40 @@ from typing import Any
 from pydantic import AnyUrl, ValidationError
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Message, Receive, Scope, Send
 
 from fastapi_patterns.exceptions import ConfigurationError, ConfigurationWarning
 from fastapi_patterns.middleware._origin_regex import lets_strangers_in, slips, wildcard_to_regex
 
-__all__ = ["cors_options", "install_cors"]
+__all__ = ["CorsMiddleware", "cors_options", "install_cors"]
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}  # browsers leave them out: RFC 6454, section 6.2
 _EXPOSED = ("X-Request-ID",)
+
+
+class CorsMiddleware(CORSMiddleware):
+    """Starlette's, with a short way for requests without an `Origin`: other services', and most of a site's own.
+
+    They get `Vary: Origin`, as Starlette gives it, so that no cache hands their answer to a browser elsewhere.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        for name, _ in scope["headers"]:
+            if name == b"origin":
+                await super().__call__(scope, receive, send)
+                return
+
+        async def with_vary(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = _varied(message.get("headers", ()))
+            await send(message)
+
+        await self.app(scope, receive, with_vary)
 
 
 def install_cors(
@@ -67,7 +92,7 @@ def install_cors(
         expose_headers=expose_headers,
         max_age_s=max_age_s,
     )
-    app.add_middleware(CORSMiddleware, **options)
+    app.add_middleware(CorsMiddleware, **options)
 
 
 def cors_options(
@@ -188,3 +213,13 @@ def _check_regex(given: object, allow_credentials: bool) -> None:
             f"allow_origin_regex {given!r} with allow_credentials=True would let strangers' websites act as the user: "
             f"it matches {stranger!r}. Name your own domain in it, such as r'https://[a-z0-9-]+\\.app\\.example'."
         )
+
+
+def _varied(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    varied = list(headers)
+    for index, (name, value) in enumerate(varied):
+        if name == b"vary":
+            varied[index] = (name, value + b", Origin")
+            return varied
+    varied.append((b"vary", b"Origin"))
+    return varied
