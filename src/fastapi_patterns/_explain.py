@@ -81,8 +81,13 @@ def _server_errors(app: FastAPI, *, stacked: bool) -> str:
 
 
 def _by_whom(app: FastAPI) -> str:
+    answers = _answers(app)
+    return f"by {answers}" if answers else "as plain text"
+
+
+def _answers(app: FastAPI) -> str:
     own = app.exception_handlers.get(Exception) or app.exception_handlers.get(500)
-    return "as plain text" if own is None else f"by {qualified_name(own)}"
+    return qualified_name(own) if own else ""
 
 
 def _body_limit(app: FastAPI) -> Iterator[Row]:
@@ -101,8 +106,9 @@ def _layer(app: FastAPI, layer: Middleware) -> Row:
     if kind is CorsMiddleware:
         return label, _cors(layer.kwargs)
     if kind is CatchAllMiddleware:
-        own = app.exception_handlers.get(Exception) or app.exception_handlers.get(500)
-        answer = f"answered by {qualified_name(own)}" if own else "a 500 that says nothing"
+        answers = _answers(app)
+        own = answers and not answers.startswith("fastapi_patterns.")  # the package's handlers answer as the stack does
+        answer = f"answered by {answers}" if own else "a 500 that says nothing"
         return label, f"for what nobody handled: logged once, {answer}" + (", off with debug=True" if app.debug else "")
     if kind is ResponseMarkMiddleware:
         return label, "notes when the routes begin to answer"
