@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
-from fastapi_patterns import configure_logging, install_stack
+from fastapi_patterns import RequestLogConfig, configure_logging, install_stack
 from tests.live.server import serve
 
 
@@ -146,3 +146,53 @@ def test_logging_set_up_in_the_lifespan_holds(output: io.StringIO) -> None:
     assert len(request_lines(stream)) == 1
     assert request_lines(output) == []
     assert "Application startup complete" in stream.getvalue()
+
+
+def test_a_client_that_leaves_a_stream_is_marked() -> None:
+    """The line says that the answer did not get through, with what was sent until then."""
+    lines: list[dict[str, Any]] = []
+    written, left = threading.Event(), threading.Event()
+    app = FastAPI()
+
+    def sink(level: int, text: str, fields: dict[str, Any]) -> None:
+        lines.append(fields)
+        written.set()
+
+    install_stack(app, request_log=RequestLogConfig(sink=sink))
+
+    @app.get("/endless")
+    def endless() -> StreamingResponse:
+        def body() -> Iterator[bytes]:
+            yield b"first"
+            assert left.wait(10)
+            while True:
+                yield b"x" * 1000
+
+        return StreamingResponse(body())
+
+    with serve(app) as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(b"GET /endless HTTP/1.1\r\nHost: t\r\n\r\n")
+            while b"first" not in connection.recv(65536):
+                pass
+        left.set()
+        assert written.wait(10)
+    (fields,) = lines
+    assert (fields["http.response.status_code"], fields["client_disconnected"]) == (200, True)
+    assert fields["http.response.body.size"] >= 5
+
+
+def test_a_traceback_is_printed_once_without_any_logging_set_up(caplog: pytest.LogCaptureFixture) -> None:
+    """Also where the application never calls `configure_logging`, the server's second copy is dropped."""
+    app = FastAPI()
+    install_stack(app)
+
+    @app.get("/")
+    async def route() -> None:
+        raise RuntimeError("a bug")
+
+    with serve(app) as url:
+        assert httpx2.get(url).status_code == 500
+    errors = [record for record in caplog.records if record.exc_info]
+    assert [record.name for record in errors] == ["fastapi_patterns.errors"]
