@@ -1,0 +1,1 @@
+"""JSON logs in production, colours at home."""

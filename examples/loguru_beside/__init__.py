@@ -1,0 +1,1 @@
+"""loguru beside the stack."""

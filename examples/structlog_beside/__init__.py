@@ -1,0 +1,1 @@
+"""structlog beside the stack."""
