@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from fastapi_patterns import RequestLogConfig, configure_logging, install_stack
-from fastapi_patterns.errors import NotFoundError
+from fastapi_patterns.errors import ConflictError, NotFoundError
 
 log = logging.getLogger("shop")
 stock = {"tea": 3, "coffee": 0}
@@ -42,6 +42,7 @@ def make_app(request_log: RequestLogConfig | None = None) -> FastAPI:
         left = in_stock(name)
         if left == 0:
             log.warning("%s is sold out", name)
+            raise ConflictError("Sold out")
         log.info("sold one %s, %d left", name, left)
         return {"left": left}
 

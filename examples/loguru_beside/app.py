@@ -45,7 +45,7 @@ def configure_loguru() -> None:
     """Send loguru's messages and `logging`'s records to JSON on standard error."""
     logger.remove()
     # diagnose=False: loguru prints the values of variables in tracebacks otherwise, passwords included.
-    logger.add(lambda line: sys.stderr.write(line), serialize=True, backtrace=False, diagnose=False)
+    logger.add(sys.stderr, serialize=True, backtrace=False, diagnose=False)
     logger.configure(patcher=add_request)
     root = logging.getLogger()
     root.handlers[:] = [ToLoguru()]
