@@ -58,7 +58,8 @@ def configure_structlog() -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # its INFO lines show whole URLs
+    for name in ("httpx", "httpx2"):  # their INFO lines show whole URLs
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True  # and so do these
 
 
