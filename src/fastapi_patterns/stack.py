@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from fastapi_patterns.errors import EnvelopeRenderer, ErrorRenderer, install_error_handlers
-from fastapi_patterns.errors.handlers import render
+from fastapi_patterns.errors.responses import render
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig, RequestLogMiddleware
 from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware

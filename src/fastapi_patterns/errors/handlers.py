@@ -4,49 +4,24 @@ Every handler is `async def`: a plain one costs a threadpool hop. Starlette's HT
 handler unless the renderer is for all, so that adopting this room does not change what an application's clients read.
 """
 
-import json
-import logging
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.encoders import jsonable_encoder
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.utils import is_body_allowed_for_status_code
 from starlette.exceptions import HTTPException
 
-from fastapi_patterns._compat import is_async_callable
-from fastapi_patterns.context import get_request_id
 from fastapi_patterns.errors.exceptions import AppException
+from fastapi_patterns.errors.mapping import mapped_handler
 from fastapi_patterns.errors.openapi import document_errors
 from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer
+from fastapi_patterns.errors.responses import render
 from fastapi_patterns.errors.validation import field_errors
-from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
+from fastapi_patterns.exceptions import ErrorInfo, ExceptionMap
 
-__all__ = ["app_exception_handler", "install_error_handlers", "render", "validation_exception_handler"]
-
-_log = logging.getLogger("fastapi_patterns.errors")
-
-
-class _TolerantJSONResponse(JSONResponse):
-    """Writes what JSON has no word for: dates, UUIDs and models as text, NaN as null, a lone surrogate as `?`."""
-
-    def render(self, content: Any) -> bytes:
-        text = json.dumps(jsonable_encoder(content))
-        finite = json.loads(text, parse_constant=lambda name: None)
-        return json.dumps(finite, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def render(renderer: ErrorRenderer, info: ErrorInfo) -> JSONResponse:
-    """Build the response that a renderer describes, whatever values the application or a client put into it."""
-    body, headers = renderer.body(replace(info, request_id=get_request_id())), dict(info.headers)
-    try:
-        return JSONResponse(body, info.status, headers, renderer.media_type)
-    except (TypeError, ValueError):
-        return _TolerantJSONResponse(body, info.status, headers, renderer.media_type)
+__all__ = ["app_exception_handler", "install_error_handlers", "validation_exception_handler"]
 
 
 async def app_exception_handler(request: Request, exc: AppException) -> JSONResponse:
@@ -81,6 +56,9 @@ def install_error_handlers(
     """
     chosen = EnvelopeRenderer() if renderer is None else renderer
 
+    def respond(request: Request, info: ErrorInfo) -> Response:
+        return render(chosen, info)
+
     async def on_app_exception(request: Request, exc: Any) -> JSONResponse:
         return render(chosen, exc.info())
 
@@ -97,57 +75,9 @@ def install_error_handlers(
     app.add_exception_handler(AppException, on_app_exception)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     for cls, answer in (exception_map or {}).items():
-        app.add_exception_handler(cls, _mapped_handler(chosen, _check(cls), answer))
+        app.add_exception_handler(cls, mapped_handler(cls, answer, respond))
     document_errors(app, chosen)
 
 
 def _validation_info(exc: RequestValidationError) -> ErrorInfo:
     return ErrorInfo(status=422, errors=field_errors(exc.errors()))
-
-
-def _check(cls: Any) -> type[Exception]:
-    if not isinstance(cls, type) or not issubclass(cls, Exception) or cls is Exception:
-        raise ConfigurationError(f"exception_map: keys are exception classes other than Exception itself; got {cls!r}")
-    return cls
-
-
-def _checked_answer(cls: type[Exception], answer: Any) -> ErrorInfo | Callable[[Any], ErrorInfo | None]:
-    if isinstance(answer, tuple) and len(answer) == 2:
-        answer = ErrorInfo(status=answer[0], detail=answer[1])
-    if isinstance(answer, ErrorInfo):
-        if not isinstance(answer.status, int) or not 400 <= answer.status <= 599:
-            raise ConfigurationError(
-                f"exception_map: {cls.__name__} must map to a status of 400 to 599; got {answer.status!r}"
-            )
-        return answer
-    if not callable(answer) or is_async_callable(answer):
-        raise ConfigurationError(
-            f"exception_map: {cls.__name__} must map to an ErrorInfo, a pair (status, public text) "
-            f"or a plain function; got {answer!r}"
-        )
-    return answer  # type: ignore[no-any-return]
-
-
-def _mapped_handler(
-    renderer: ErrorRenderer,
-    cls: type[Exception],
-    answer: ErrorInfo | tuple[int, str] | Callable[[Any], ErrorInfo | None],
-) -> Callable[[Request, Any], Any]:
-    fixed = _checked_answer(cls, answer)
-
-    async def on_mapped(request: Request, exc: Any) -> JSONResponse:
-        info = fixed if isinstance(fixed, ErrorInfo) else fixed(exc)
-        if info is None:
-            raise exc
-        # The one place where the cause is recorded: the client only gets the public text.
-        _log.log(
-            logging.ERROR if info.status >= 500 else logging.INFO,
-            "%s answered with %d",
-            type(exc).__qualname__,
-            info.status,
-            exc_info=exc if info.status >= 500 else None,
-            extra={"request_id": get_request_id()},
-        )
-        return render(renderer, info)
-
-    return on_mapped
