@@ -6,19 +6,20 @@ handler unless the renderer is for all, so that adopting this room does not chan
 
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.exception_handlers import http_exception_handler
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.utils import is_body_allowed_for_status_code
 from starlette.exceptions import HTTPException
+from starlette.status import WS_1008_POLICY_VIOLATION
 
 from fastapi_patterns.errors.exceptions import AppException
 from fastapi_patterns.errors.mapping import mapped_handler
 from fastapi_patterns.errors.openapi import document_errors
 from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer
 from fastapi_patterns.errors.responses import render
-from fastapi_patterns.errors.validation import field_errors
+from fastapi_patterns.errors.validation import close_reason, field_errors
 from fastapi_patterns.exceptions import ErrorInfo, ExceptionMap
 
 __all__ = ["app_exception_handler", "install_error_handlers", "validation_exception_handler"]
@@ -51,8 +52,9 @@ def install_error_handlers(
 
     HTTP:
         `AppException`: its status, `{"error": detail}`. Validation errors: 422, `{"errors": [{"field", "message"}]}`,
-        without the input. Mapped exceptions: their status, `{"error": public text}`. HTTPException and the router's 404
-        and 405 keep `{"detail": ...}`, unless the renderer is for all errors, as `ProblemRenderer` is.
+        without the input; a WebSocket is closed with 1008 and the first of them as the reason. Mapped exceptions:
+        their status, `{"error": public text}`. HTTPException and the router's 404 and 405 keep `{"detail": ...}`,
+        unless the renderer is for all errors, as `ProblemRenderer` is.
     """
     chosen = EnvelopeRenderer() if renderer is None else renderer
 
@@ -74,9 +76,14 @@ def install_error_handlers(
         app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(AppException, on_app_exception)
     app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(WebSocketRequestValidationError, _on_websocket_validation_error)
     for cls, answer in (exception_map or {}).items():
         app.add_exception_handler(cls, mapped_handler(cls, answer, respond))
     document_errors(app, chosen)
+
+
+async def _on_websocket_validation_error(websocket: WebSocket, exc: Any) -> None:
+    await websocket.close(WS_1008_POLICY_VIOLATION, close_reason(exc.errors()))
 
 
 def _validation_info(exc: RequestValidationError) -> ErrorInfo:

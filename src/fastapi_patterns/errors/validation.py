@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from pydantic_core import core_schema
 
-__all__ = ["field_errors"]
+__all__ = ["close_reason", "field_errors"]
 
 # The texts that are pydantic's own. Every other one, a PydanticCustomError's among them, comes from the application's
 # validators or quotes the input.
@@ -24,6 +24,8 @@ _OWN_TEXT = frozenset(get_args(core_schema.ErrorType)) - {
 # A shorter input is found by chance in any sentence.
 _SHORTEST_ECHO = 3
 _INSTEAD = "Invalid value"
+# A close frame holds 125 bytes, two of which are the code (RFC 6455 section 5.5).
+_LONGEST_REASON = 123
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -40,6 +42,13 @@ def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
             entry["pointer"] = "#" + "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in location[1:])
         found.append(entry)
     return found
+
+
+def close_reason(errors: Iterable[Mapping[str, Any]]) -> str:
+    """Say in the 123 bytes of a WebSocket's close frame which field failed first, and why; never what was sent."""
+    first = next(iter(field_errors(errors)), None)
+    reason = "Invalid request" if first is None else f"{first['field']}: {first['message']}"
+    return reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
 
 
 def _location(error: Mapping[str, Any]) -> list[str]:
