@@ -9,15 +9,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from fastapi_patterns.errors import EnvelopeRenderer, ErrorRenderer, install_error_handlers
 from fastapi_patterns.errors.responses import render
-from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
+from fastapi_patterns.errors.unhandled import UnhandledErrorHandler
+from fastapi_patterns.exceptions import ConfigurationError, ExceptionMap
 from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig, RequestLogMiddleware
 from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware
 from fastapi_patterns.middleware.cors import cors_options
@@ -94,15 +94,6 @@ def _merged(resources: Sequence[Resource], own: ExceptionMap | None) -> Exceptio
     return {**merged, **(own or {})}
 
 
-def _answer_500(renderer: ErrorRenderer) -> Callable[[Request, Exception], Any]:
-    info = ErrorInfo(status=500, detail="Internal Server Error")
-
-    async def answer(request: Request, error: Exception) -> Response:
-        return render(renderer, info)
-
-    return answer
-
-
 def _outer(
     request_log: RequestLogConfig | None, cors: Mapping[str, Any] | None, renderer: ErrorRenderer
 ) -> list[Middleware]:
@@ -111,7 +102,7 @@ def _outer(
         *([Middleware(CORSMiddleware, **cors)] if cors else []),
         # Outside the application's own middleware: errors there are answered too, and middleware that catches the
         # application's exceptions goes on seeing them. A layer inside it would answer first.
-        Middleware(CatchAllMiddleware, _answer_500(renderer)),
+        Middleware(CatchAllMiddleware, UnhandledErrorHandler(lambda request, info: render(renderer, info))),
     ]
 
 
@@ -120,6 +111,8 @@ def _fix_middleware_order(app: FastAPI, outer: list[Middleware], inner: Middlewa
 
     def build_middleware_stack() -> ASGIApp:
         own, handlers = app.user_middleware, app.exception_handlers
+        if isinstance(handlers.get(Exception), UnhandledErrorHandler):
+            del handlers[Exception]  # the catch-all answers, unless the application has a handler of its own for 500
         app.user_middleware = [*outer, *own, inner]
         # The catch-all calls these; Starlette's outermost layer would call them a second time.
         app.exception_handlers = {key: value for key, value in handlers.items() if key not in (500, Exception)}

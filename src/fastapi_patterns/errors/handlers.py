@@ -19,6 +19,7 @@ from fastapi_patterns.errors.mapping import mapped_handler
 from fastapi_patterns.errors.openapi import document_errors
 from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer
 from fastapi_patterns.errors.responses import render
+from fastapi_patterns.errors.unhandled import UnhandledErrorHandler, answer_unhandled
 from fastapi_patterns.errors.validation import close_reason, field_errors
 from fastapi_patterns.exceptions import ErrorInfo, ExceptionMap
 
@@ -54,7 +55,9 @@ def install_error_handlers(
         `AppException`: its status, `{"error": detail}`. Validation errors: 422, `{"errors": [{"field", "message"}]}`,
         without the input; a WebSocket is closed with 1008 and the first of them as the reason. Mapped exceptions:
         their status, `{"error": public text}`. HTTPException and the router's 404 and 405 keep `{"detail": ...}`,
-        unless the renderer is for all errors, as `ProblemRenderer` is.
+        unless the renderer is for all errors, as `ProblemRenderer` is. Anything else, a response that fails
+        validation included: 500 that says nothing, and the exception goes on to the server; the application's own
+        handler for `Exception` or 500 comes first.
     """
     chosen = EnvelopeRenderer() if renderer is None else renderer
 
@@ -79,6 +82,7 @@ def install_error_handlers(
     app.add_exception_handler(WebSocketRequestValidationError, _on_websocket_validation_error)
     for cls, answer in (exception_map or {}).items():
         app.add_exception_handler(cls, mapped_handler(cls, answer, respond))
+    answer_unhandled(app, UnhandledErrorHandler(respond))
     document_errors(app, chosen)
 
 
