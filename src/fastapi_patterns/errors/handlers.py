@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.status import WS_1008_POLICY_VIOLATION
 
 from fastapi_patterns.errors.exceptions import AppException
+from fastapi_patterns.errors.groups import answer_only_leaf
 from fastapi_patterns.errors.mapping import mapped_handler
 from fastapi_patterns.errors.openapi import document_errors
 from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer
@@ -57,7 +58,8 @@ def install_error_handlers(
         their status, `{"error": public text}`. HTTPException and the router's 404 and 405 keep `{"detail": ...}`,
         unless the renderer is for all errors, as `ProblemRenderer` is. Anything else, a response that fails
         validation included: 500 that says nothing, and the exception goes on to the server; the application's own
-        handler for `Exception` or 500 comes first.
+        handler for `Exception` or 500 comes first. An exception group with one exception inside is answered as that
+        one.
     """
     chosen = EnvelopeRenderer() if renderer is None else renderer
 
@@ -80,6 +82,7 @@ def install_error_handlers(
     app.add_exception_handler(AppException, on_app_exception)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(WebSocketRequestValidationError, _on_websocket_validation_error)
+    app.exception_handlers.setdefault(ExceptionGroup, answer_only_leaf)
     for cls, answer in (exception_map or {}).items():
         app.add_exception_handler(cls, mapped_handler(cls, answer, respond))
     answer_unhandled(app, UnhandledErrorHandler(respond))
