@@ -89,7 +89,6 @@ CYCLE.append(CYCLE)
         ("no \ud800 item", "no ? item"),
         ({"\udfff": "é"}, {"?": "é"}),
     ],
-    ids=repr,
 )
 @pytest.mark.parametrize("kind", [AppException, HTTPException])
 def test_any_detail_is_an_answer(kind: Any, value: Any, written: Any) -> None:
