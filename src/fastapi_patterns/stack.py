@@ -42,6 +42,7 @@ def install_stack(
     resources: Sequence[Resource] = (),
     exception_map: ExceptionMap | None = None,
     renderer: ErrorRenderer | None = None,
+    validation_status: int = 422,
     request_log: RequestLogConfig | None = None,
 ) -> None:
     """Install error handlers, request log, CORS and resources on an application.
@@ -55,6 +56,7 @@ def install_stack(
             own lifespan and close after it. One with an `exception_map()` has its failures answered by it.
         exception_map: More exceptions to answer, see `install_error_handlers`; wins over the resources' maps.
         renderer: Shapes the error bodies; `EnvelopeRenderer()` by default.
+        validation_status: Status of a failed validation, see `install_error_handlers`.
         request_log: How requests are identified and logged; `RequestLogConfig()` by default.
 
     Raises:
@@ -73,7 +75,12 @@ def install_stack(
             )
     chosen = EnvelopeRenderer() if renderer is None else renderer
     cors = cors_options(allow_origins=allow_origins, allow_credentials=allow_credentials) if allow_origins else None
-    install_error_handlers(app, renderer=chosen, exception_map=_merged(resources, exception_map))
+    install_error_handlers(
+        app,
+        renderer=chosen,
+        exception_map=_merged(resources, exception_map),
+        validation_status=validation_status,
+    )
     _fix_middleware_order(app, _outer(request_log, cors, chosen), Middleware(ResponseMarkMiddleware))
     _open_resources(app, resources)
     app.state.fastapi_patterns = Stack(tuple(resources))

@@ -95,9 +95,10 @@ def fuzz(app: FastAPI) -> None:
 
 
 @pytest.mark.parametrize("renderer", [EnvelopeRenderer(), ProblemRenderer()], ids=["envelope", "problem"])
-def test_every_answer_is_documented(renderer: Any) -> None:
+@pytest.mark.parametrize("status", [400, 422])
+def test_every_answer_is_documented(renderer: Any, status: int) -> None:
     """Status, media type and body: JSON, a form, protected routes, in two shapes."""
-    fuzz(make_app(renderer=renderer))
+    fuzz(make_app(renderer=renderer, validation_status=status))
 
 
 @pytest.mark.parametrize("status", ["400", "401", "404", "422"])

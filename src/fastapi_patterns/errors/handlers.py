@@ -22,7 +22,7 @@ from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer
 from fastapi_patterns.errors.responses import render
 from fastapi_patterns.errors.unhandled import UnhandledErrorHandler, answer_unhandled
 from fastapi_patterns.errors.validation import close_reason, field_errors
-from fastapi_patterns.exceptions import ErrorInfo, ExceptionMap
+from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 
 __all__ = ["app_exception_handler", "install_error_handlers", "validation_exception_handler"]
 
@@ -34,11 +34,15 @@ async def app_exception_handler(request: Request, exc: AppException) -> JSONResp
 
 async def validation_exception_handler(request: Request, exc: RequestValidationError) -> JSONResponse:
     """Answer a validation error with 422 and the default renderer: for `app.add_exception_handler` by hand."""
-    return render(EnvelopeRenderer(), _validation_info(exc))
+    return render(EnvelopeRenderer(), ErrorInfo(status=422, errors=field_errors(exc.errors())))
 
 
 def install_error_handlers(
-    app: FastAPI, *, renderer: ErrorRenderer | None = None, exception_map: ExceptionMap | None = None
+    app: FastAPI,
+    *,
+    renderer: ErrorRenderer | None = None,
+    exception_map: ExceptionMap | None = None,
+    validation_status: int = 422,
 ) -> None:
     """Register the handlers on an application and make its OpenAPI document show what they return.
 
@@ -48,9 +52,11 @@ def install_error_handlers(
         exception_map: More exceptions to answer, by class: an `ErrorInfo`, a pair `(status, public text)`, or a
             function that makes an `ErrorInfo` from the exception, or None to leave it unhandled. Their own text never
             reaches the client. Subclasses are included, the nearest class wins.
+        validation_status: Status of a failed validation, 400 to 499; 400 where clients expect that.
 
     Raises:
-        ConfigurationError: A key of `exception_map` is not an exception class, or its answer is not an error.
+        ConfigurationError: A key of `exception_map` is not an exception class, or its answer is not an error, or
+            `validation_status` is not a client error.
 
     HTTP:
         `AppException`: its status, `{"error": detail}`. Validation errors: 422, `{"errors": [{"field", "message"}]}`,
@@ -61,6 +67,8 @@ def install_error_handlers(
         handler for `Exception` or 500 comes first. An exception group with one exception inside is answered as that
         one.
     """
+    if not isinstance(validation_status, int) or not 400 <= validation_status <= 499:
+        raise ConfigurationError(f"validation_status must be a client error, 400 to 499; got {validation_status!r}")
     chosen = EnvelopeRenderer() if renderer is None else renderer
 
     def respond(request: Request, info: ErrorInfo) -> Response:
@@ -70,7 +78,7 @@ def install_error_handlers(
         return render(chosen, exc.info())
 
     async def on_validation_error(request: Request, exc: Any) -> JSONResponse:
-        return render(chosen, _validation_info(exc))
+        return render(chosen, ErrorInfo(status=validation_status, errors=field_errors(exc.errors())))
 
     async def on_http_exception(request: Request, exc: Any) -> Response:
         if not is_body_allowed_for_status_code(exc.status_code):
@@ -86,12 +94,8 @@ def install_error_handlers(
     for cls, answer in (exception_map or {}).items():
         app.add_exception_handler(cls, mapped_handler(cls, answer, respond))
     answer_unhandled(app, UnhandledErrorHandler(respond))
-    document_errors(app, chosen)
+    document_errors(app, chosen, validation_status)
 
 
 async def _on_websocket_validation_error(websocket: WebSocket, exc: Any) -> None:
     await websocket.close(WS_1008_POLICY_VIOLATION, close_reason(exc.errors()))
-
-
-def _validation_info(exc: RequestValidationError) -> ErrorInfo:
-    return ErrorInfo(status=422, errors=field_errors(exc.errors()))

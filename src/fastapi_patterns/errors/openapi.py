@@ -62,7 +62,7 @@ class _TrueDocument:
         return document
 
 
-def document_errors(app: FastAPI, renderer: ErrorRenderer, validation_status: int = 422) -> None:
+def document_errors(app: FastAPI, renderer: ErrorRenderer, validation_status: int) -> None:
     """Make the document show what is sent: validation errors, `error_responses`, and FastAPI's own 400, 401 and 403."""
     original = app.openapi
     if isinstance(original, _TrueDocument):
