@@ -15,9 +15,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from fastapi_patterns.errors import EnvelopeRenderer, ErrorRenderer, install_error_handlers
-from fastapi_patterns.errors.responses import render
+from fastapi_patterns.errors.responses import Responder
 from fastapi_patterns.errors.unhandled import UnhandledErrorHandler
-from fastapi_patterns.exceptions import ConfigurationError, ExceptionMap
+from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig, RequestLogMiddleware
 from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware
 from fastapi_patterns.middleware.cors import cors_options
@@ -43,6 +43,7 @@ def install_stack(
     exception_map: ExceptionMap | None = None,
     renderer: ErrorRenderer | None = None,
     validation_status: int = 422,
+    html: Callable[[ErrorInfo], str] | None = None,
     request_log: RequestLogConfig | None = None,
 ) -> None:
     """Install error handlers, request log, CORS and resources on an application.
@@ -57,6 +58,7 @@ def install_stack(
         exception_map: More exceptions to answer, see `install_error_handlers`; wins over the resources' maps.
         renderer: Shapes the error bodies; `EnvelopeRenderer()` by default.
         validation_status: Status of a failed validation, see `install_error_handlers`.
+        html: Makes pages for browsers, see `install_error_handlers`; none by default.
         request_log: How requests are identified and logged; `RequestLogConfig()` by default.
 
     Raises:
@@ -80,8 +82,9 @@ def install_stack(
         renderer=chosen,
         exception_map=_merged(resources, exception_map),
         validation_status=validation_status,
+        html=html,
     )
-    _fix_middleware_order(app, _outer(request_log, cors, chosen), Middleware(ResponseMarkMiddleware))
+    _fix_middleware_order(app, _outer(request_log, cors, Responder(chosen, html)), Middleware(ResponseMarkMiddleware))
     _open_resources(app, resources)
     app.state.fastapi_patterns = Stack(tuple(resources))
 
@@ -102,14 +105,14 @@ def _merged(resources: Sequence[Resource], own: ExceptionMap | None) -> Exceptio
 
 
 def _outer(
-    request_log: RequestLogConfig | None, cors: Mapping[str, Any] | None, renderer: ErrorRenderer
+    request_log: RequestLogConfig | None, cors: Mapping[str, Any] | None, respond: Responder
 ) -> list[Middleware]:
     return [
         Middleware(RequestLogMiddleware, request_log),
         *([Middleware(CORSMiddleware, **cors)] if cors else []),
         # Outside the application's own middleware: errors there are answered too, and middleware that catches the
         # application's exceptions goes on seeing them. A layer inside it would answer first.
-        Middleware(CatchAllMiddleware, UnhandledErrorHandler(lambda request, info: render(renderer, info))),
+        Middleware(CatchAllMiddleware, UnhandledErrorHandler(respond)),
     ]
 
 

@@ -19,6 +19,7 @@ from fastapi_patterns.errors.handlers import (
     validation_exception_handler,
 )
 from fastapi_patterns.errors.openapi import error_responses
+from fastapi_patterns.errors.pages import error_page
 from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer, ProblemRenderer
 from fastapi_patterns.exceptions import ErrorInfo, ExceptionMap
 
@@ -37,6 +38,7 @@ __all__ = [
     "TooManyRequestsError",
     "UnavailableError",
     "app_exception_handler",
+    "error_page",
     "error_responses",
     "install_error_handlers",
     "validation_exception_handler",

@@ -4,6 +4,7 @@ Every handler is `async def`: a plain one costs a threadpool hop. Starlette's HT
 handler unless the renderer is for all, so that adopting this room does not change what an application's clients read.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request, WebSocket
@@ -15,11 +16,11 @@ from starlette.exceptions import HTTPException
 from starlette.status import WS_1008_POLICY_VIOLATION
 
 from fastapi_patterns.errors.exceptions import AppException
-from fastapi_patterns.errors.groups import answer_only_leaf
+from fastapi_patterns.errors.groups import answer_only_leaf, call_handler
 from fastapi_patterns.errors.mapping import mapped_handler
 from fastapi_patterns.errors.openapi import document_errors
 from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer
-from fastapi_patterns.errors.responses import render
+from fastapi_patterns.errors.responses import Responder, render, vary_on_accept
 from fastapi_patterns.errors.unhandled import UnhandledErrorHandler, answer_unhandled
 from fastapi_patterns.errors.validation import close_reason, field_errors
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
@@ -43,6 +44,7 @@ def install_error_handlers(
     renderer: ErrorRenderer | None = None,
     exception_map: ExceptionMap | None = None,
     validation_status: int = 422,
+    html: Callable[[ErrorInfo], str] | None = None,
 ) -> None:
     """Register the handlers on an application and make its OpenAPI document show what they return.
 
@@ -53,10 +55,12 @@ def install_error_handlers(
             function that makes an `ErrorInfo` from the exception, or None to leave it unhandled. Their own text never
             reaches the client. Subclasses are included, the nearest class wins.
         validation_status: Status of a failed validation, 400 to 499; 400 where clients expect that.
+        html: Makes a page of an `ErrorInfo`, such as `error_page`, for clients that prefer HTML to JSON, as browsers
+            do; for HTTPException and the router's 404 and 405 too. No pages by default.
 
     Raises:
         ConfigurationError: A key of `exception_map` is not an exception class, or its answer is not an error, or
-            `validation_status` is not a client error.
+            `validation_status` is not a client error, or `html` is no plain function.
 
     HTTP:
         `AppException`: its status, `{"error": detail}`. Validation errors: 422, `{"errors": [{"field", "message"}]}`,
@@ -70,23 +74,17 @@ def install_error_handlers(
     if not isinstance(validation_status, int) or not 400 <= validation_status <= 499:
         raise ConfigurationError(f"validation_status must be a client error, 400 to 499; got {validation_status!r}")
     chosen = EnvelopeRenderer() if renderer is None else renderer
+    respond = Responder(chosen, html)
 
-    def respond(request: Request, info: ErrorInfo) -> Response:
-        return render(chosen, info)
+    async def on_app_exception(request: Request, exc: Any) -> Response:
+        return respond(request, exc.info())
 
-    async def on_app_exception(request: Request, exc: Any) -> JSONResponse:
-        return render(chosen, exc.info())
+    async def on_validation_error(request: Request, exc: Any) -> Response:
+        return respond(request, ErrorInfo(status=validation_status, errors=field_errors(exc.errors())))
 
-    async def on_validation_error(request: Request, exc: Any) -> JSONResponse:
-        return render(chosen, ErrorInfo(status=validation_status, errors=field_errors(exc.errors())))
-
-    async def on_http_exception(request: Request, exc: Any) -> Response:
-        if not is_body_allowed_for_status_code(exc.status_code):
-            return await http_exception_handler(request, exc)
-        return render(chosen, ErrorInfo(status=exc.status_code, detail=exc.detail, headers=exc.headers or {}))
-
-    if chosen.for_all:
-        app.add_exception_handler(HTTPException, on_http_exception)
+    if chosen.for_all or html is not None:
+        before = app.exception_handlers.get(HTTPException, http_exception_handler)
+        app.add_exception_handler(HTTPException, _http_exception_handler(respond, before))
     app.add_exception_handler(AppException, on_app_exception)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(WebSocketRequestValidationError, _on_websocket_validation_error)
@@ -95,6 +93,24 @@ def install_error_handlers(
         app.add_exception_handler(cls, mapped_handler(cls, answer, respond))
     answer_unhandled(app, UnhandledErrorHandler(respond))
     document_errors(app, chosen, validation_status)
+
+
+def _http_exception_handler(respond: Responder, before: Callable[..., Any]) -> Callable[[Request, Any], Any]:
+    """Answer FastAPI's own exceptions in the shape that is for all, or with pages in front of the answer so far."""
+
+    async def on_http_exception(request: Request, exc: Any) -> Any:
+        if not is_body_allowed_for_status_code(exc.status_code):
+            return await http_exception_handler(request, exc)
+        info = ErrorInfo(status=exc.status_code, detail=exc.detail, headers=exc.headers or {})
+        if respond.renderer.for_all:
+            return respond(request, info)
+        page = respond.page(request, info)
+        if page is not None:
+            return page
+        response = await call_handler(before, request, exc)
+        return vary_on_accept(response) if isinstance(response, Response) else response
+
+    return on_http_exception
 
 
 async def _on_websocket_validation_error(websocket: WebSocket, exc: Any) -> None:
