@@ -13,6 +13,7 @@ from fastapi_patterns.errors.coded import (
     UnavailableError,
 )
 from fastapi_patterns.errors.exceptions import AppException
+from fastapi_patterns.errors.function_renderer import FunctionRenderer
 from fastapi_patterns.errors.handlers import (
     app_exception_handler,
     install_error_handlers,
@@ -32,6 +33,7 @@ __all__ = [
     "ErrorInfo",
     "ErrorRenderer",
     "ExceptionMap",
+    "FunctionRenderer",
     "NotFoundError",
     "PermissionDeniedError",
     "ProblemRenderer",

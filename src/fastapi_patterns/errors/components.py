@@ -115,7 +115,9 @@ def _with_references(schema: Any, change: Callable[[str], str]) -> Any:
         return [_with_references(inner, change) for inner in schema]
     if not isinstance(schema, dict):
         return schema
-    copied = {key: _with_references(inner, change) for key, inner in schema.items()}
+    # FastAPI's documents have no null defaults: without them a model that it shows too is the same here.
+    kept = {key: inner for key, inner in schema.items() if key != "default" or inner is not None}
+    copied = {key: _with_references(inner, change) for key, inner in kept.items()}
     if isinstance(copied.get("$ref"), str):
         copied["$ref"] = change(copied["$ref"])
     discriminator = copied.get("discriminator")
