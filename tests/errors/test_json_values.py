@@ -14,6 +14,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel, SecretStr
 
 from fastapi_patterns import AppException, ProblemRenderer, install_error_handlers
+from fastapi_patterns.errors import responses
 from fastapi_patterns.errors.json_values import json_value
 
 
@@ -80,7 +81,9 @@ CYCLE.append(CYCLE)
         (SecretStr("hunter2"), "**********"),
         (Colour.RED, "red"),
         ({Size.SMALL: Colour.RED}, {"small": "red"}),
-        ({1: 2, None: 3, UUID(int=7): 4}, {"1": 2, "None": 3, "00000000-0000-0000-0000-000000000007": 4}),
+        ({1: 2, None: 3, UUID(int=7): 4}, {"1": 2, "null": 3, "00000000-0000-0000-0000-000000000007": 4}),
+        ({1: 2, False: 3, 1.5: 4}, {"1": 2, "false": 3, "1.5": 4}),
+        (2**64, 2**64),
         (deque([1, UUID(int=7)]), [1, "00000000-0000-0000-0000-000000000007"]),
         (b"\xff", None),
         (b"text", "text"),
@@ -91,8 +94,13 @@ CYCLE.append(CYCLE)
     ],
 )
 @pytest.mark.parametrize("kind", [AppException, HTTPException])
-def test_any_detail_is_an_answer(kind: Any, value: Any, written: Any) -> None:
+@pytest.mark.parametrize("fast", [True, False], ids=["orjson", "json"])
+def test_any_detail_is_an_answer(
+    kind: Any, value: Any, written: Any, fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of our exception and of FastAPI's, which the renderer for all shapes: status and headers stay."""
+    if not fast:  # as where the extra is not installed
+        monkeypatch.setattr(responses, "orjson", None)
     app = FastAPI()
     install_error_handlers(app, renderer=ProblemRenderer())
 

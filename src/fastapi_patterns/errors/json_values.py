@@ -4,6 +4,7 @@ Unknown objects become null, never their attributes or their text: a row or an e
 client may read.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -51,4 +52,4 @@ def _encoded(value: Any) -> Any:
 
 def _key(key: Any) -> str:
     encoded = json_value(key)
-    return encoded if isinstance(encoded, str) else str(encoded)
+    return encoded if isinstance(encoded, str) else json.dumps(encoded)
