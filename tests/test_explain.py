@@ -91,7 +91,7 @@ EXPECTED = r"""Shop, from the outside in
   your middleware     tests.test_explain.add_time, a BaseHTTPMiddleware: keeps context variables in
                       starlette.middleware.gzip.GZipMiddleware
   response mark       notes when the routes begin to answer
-  exception handlers  AppException, HTTPException, LookupError, RequestValidationError,
+  exception handlers  AppException, ExceptionGroup, HTTPException, LookupError, RequestValidationError,
                       WebSocketRequestValidationError
   routes              2 routes, 1 websocket, FastAPI mounted at /v1
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fastapi_patterns.db import Database as Database
     from fastapi_patterns.errors import AppException as AppException
     from fastapi_patterns.errors import EnvelopeRenderer as EnvelopeRenderer
+    from fastapi_patterns.errors import FunctionRenderer as FunctionRenderer
     from fastapi_patterns.errors import ProblemRenderer as ProblemRenderer
     from fastapi_patterns.errors import error_responses as error_responses
     from fastapi_patterns.errors import install_error_handlers as install_error_handlers
@@ -52,6 +53,7 @@ __all__ = [
     "Database",
     "EnvelopeRenderer",
     "ErrorInfo",
+    "FunctionRenderer",
     "HttpClient",
     "MissingExtraError",
     "PasswordHasher",
@@ -86,6 +88,7 @@ _ROOM_OF = {
     "Database": "db",
     "EnvelopeRenderer": "errors",
     "ErrorInfo": "exceptions",
+    "FunctionRenderer": "errors",
     "HttpClient": "http",
     "MissingExtraError": "exceptions",
     "PasswordHasher": "security",

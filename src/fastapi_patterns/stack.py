@@ -10,15 +10,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from fastapi_patterns._explain import explanation
 from fastapi_patterns._own_middleware import warn_of_base_http
 from fastapi_patterns.errors import EnvelopeRenderer, ErrorRenderer, install_error_handlers
-from fastapi_patterns.errors.handlers import render
+from fastapi_patterns.errors.responses import Responder
+from fastapi_patterns.errors.unhandled import UnhandledErrorHandler
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig, RequestLogMiddleware
 from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware, log_once
@@ -53,6 +53,8 @@ def install_stack(
     resources: Sequence[Resource] = (),
     exception_map: ExceptionMap | None = None,
     renderer: ErrorRenderer | None = None,
+    validation_status: int = 422,
+    html: Callable[[ErrorInfo], str] | None = None,
     request_log: RequestLogConfig | None = None,
 ) -> None:
     """Install error handlers, request log, CORS and resources on an application.
@@ -67,6 +69,8 @@ def install_stack(
             own lifespan and close after it. One with an `exception_map()` has its failures answered by it.
         exception_map: More exceptions to answer, see `install_error_handlers`; wins over the resources' maps.
         renderer: Shapes the error bodies; `EnvelopeRenderer()` by default.
+        validation_status: Status of a failed validation, see `install_error_handlers`.
+        html: Makes pages for browsers, see `install_error_handlers`; none by default.
         request_log: How requests are identified and logged; `RequestLogConfig()` by default.
 
     Raises:
@@ -97,8 +101,15 @@ def install_stack(
             allow_headers=("Authorization", "Content-Type", header),
             expose_headers=(header,),
         )
-    install_error_handlers(app, renderer=chosen, exception_map=_merged(resources, exception_map))
-    stack = Stack(tuple(resources), _outer(request_log, cors, chosen), (Middleware(ResponseMarkMiddleware),))
+    install_error_handlers(
+        app,
+        renderer=chosen,
+        exception_map=_merged(resources, exception_map),
+        validation_status=validation_status,
+        html=html,
+    )
+    outer = _outer(request_log, cors, Responder(chosen, html))
+    stack = Stack(tuple(resources), outer, (Middleware(ResponseMarkMiddleware),))
     _fix_middleware_order(app, stack)
     _open_resources(app, resources)
     log_once()
@@ -133,24 +144,15 @@ def _merged(resources: Sequence[Resource], own: ExceptionMap | None) -> Exceptio
     return {**merged, **(own or {})}
 
 
-def _answer_500(renderer: ErrorRenderer) -> Callable[[Request, Exception], Any]:
-    info = ErrorInfo(status=500, detail="Internal Server Error")
-
-    async def answer(request: Request, error: Exception) -> Response:
-        return render(renderer, info)
-
-    return answer
-
-
 def _outer(
-    request_log: RequestLogConfig | None, cors: Mapping[str, Any] | None, renderer: ErrorRenderer
+    request_log: RequestLogConfig | None, cors: Mapping[str, Any] | None, respond: Responder
 ) -> tuple[Middleware, ...]:
     return (
         Middleware(RequestLogMiddleware, request_log),
         *([Middleware(CorsMiddleware, **cors)] if cors else []),
         # Outside the application's own middleware: errors there are answered too, and middleware that catches the
         # application's exceptions goes on seeing them. A layer inside it would answer first.
-        Middleware(CatchAllMiddleware, _answer_500(renderer)),
+        Middleware(CatchAllMiddleware, UnhandledErrorHandler(respond)),
     )
 
 
@@ -160,6 +162,8 @@ def _fix_middleware_order(app: FastAPI, stack: Stack) -> None:
     def build_middleware_stack() -> ASGIApp:
         own, handlers = app.user_middleware, app.exception_handlers
         warn_of_base_http(own)
+        if isinstance(handlers.get(Exception), UnhandledErrorHandler):
+            del handlers[Exception]  # the catch-all answers, unless the application has a handler of its own for 500
         app.user_middleware = [*stack.outer, *own, *stack.inner]
         # The catch-all calls these; Starlette's outermost layer would call them a second time.
         app.exception_handlers = {key: value for key, value in handlers.items() if key not in (500, Exception)}

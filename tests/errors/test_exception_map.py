@@ -73,16 +73,33 @@ def test_headers_of_a_mapped_error_are_sent() -> None:
 
 
 def test_the_cause_is_logged_once_with_the_request(caplog: pytest.LogCaptureFixture) -> None:
-    """A server error with its traceback, a client error as one line; both with the request's id."""
+    """A server error with its traceback, a client error as one line with its place; both with the request's id."""
     with caplog.at_level(logging.INFO), request_context("the-request"):
         answer_to(ConnectionResetError("reset by db-7"))
         answer_to(StockError("none of 7"))
     ours = [record for record in caplog.records if record.name == "fastapi_patterns.errors"]
     assert {record.request_id for record in ours} == {"the-request"}  # type: ignore[attr-defined]
+    line = answer_to.__code__.co_firstlineno + 7
     assert [(record.levelname, record.getMessage(), bool(record.exc_info)) for record in ours] == [
         ("ERROR", "ConnectionResetError answered with 503", True),
-        ("INFO", "StockError answered with 409", False),
+        ("INFO", f"StockError answered with 409, raised at test_exception_map.py:{line} in route", False),
     ]
+
+
+def test_the_place_is_the_innermost(caplog: pytest.LogCaptureFixture) -> None:
+    """The frame that raised, not the route, and never the exception's text."""
+
+    def deep(key: str) -> None:
+        raise StockError(f"secret of {key}")
+
+    app = FastAPI()
+    install_error_handlers(app, exception_map=MAP)
+    app.get("/")(lambda: deep("hunter2"))
+    with caplog.at_level(logging.INFO, logger="fastapi_patterns.errors"):
+        assert TestClient(app).get("/").status_code == 409
+    (record,) = [record for record in caplog.records if record.name == "fastapi_patterns.errors"]
+    assert record.getMessage().endswith(f"test_exception_map.py:{deep.__code__.co_firstlineno + 1} in deep")
+    assert "hunter2" not in caplog.text
 
 
 @pytest.mark.parametrize(

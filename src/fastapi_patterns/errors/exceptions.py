@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi_patterns.exceptions import ErrorInfo, PatternsError
 
-__all__ = ["AppException"]
+__all__ = ["AppException", "phrase"]
 
 # Members of the body that the renderer itself writes.
 _RESERVED = frozenset({"error", "errors", "code"})
@@ -43,7 +43,7 @@ class AppException(PatternsError):  # noqa: N818 (the name that applications alr
         if extra and (taken := _RESERVED & extra.keys()):
             raise ValueError(f"extra must not hold {', '.join(sorted(taken))}: the body has these members already")
         self.status_code = status_code
-        self.detail = _phrase(status_code) if detail is None else detail
+        self.detail = phrase(status_code) if detail is None else detail
         self.code = code
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
@@ -67,7 +67,8 @@ class AppException(PatternsError):  # noqa: N818 (the name that applications alr
         )
 
 
-def _phrase(status_code: int) -> str:
+def phrase(status_code: int) -> str:
+    """Return a status in words, also one that has no name."""
     try:
         return HTTPStatus(status_code).phrase
     except ValueError:

@@ -4,49 +4,28 @@ Every handler is `async def`: a plain one costs a threadpool hop. Starlette's HT
 handler unless the renderer is for all, so that adopting this room does not change what an application's clients read.
 """
 
-import json
-import logging
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.encoders import jsonable_encoder
+from fastapi import FastAPI, Request, WebSocket
 from fastapi.exception_handlers import http_exception_handler
-from fastapi.exceptions import RequestValidationError
+from fastapi.exceptions import RequestValidationError, WebSocketRequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.utils import is_body_allowed_for_status_code
 from starlette.exceptions import HTTPException
+from starlette.status import WS_1008_POLICY_VIOLATION
 
-from fastapi_patterns._compat import is_async_callable
-from fastapi_patterns.context import get_request_id
 from fastapi_patterns.errors.exceptions import AppException
+from fastapi_patterns.errors.groups import answer_only_leaf, call_handler
+from fastapi_patterns.errors.mapping import mapped_handler
 from fastapi_patterns.errors.openapi import document_errors
 from fastapi_patterns.errors.renderers import EnvelopeRenderer, ErrorRenderer
-from fastapi_patterns.errors.validation import field_errors
+from fastapi_patterns.errors.responses import Responder, render, vary_on_accept
+from fastapi_patterns.errors.unhandled import UnhandledErrorHandler, answer_unhandled
+from fastapi_patterns.errors.validation import close_reason, field_errors
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 
-__all__ = ["app_exception_handler", "install_error_handlers", "render", "validation_exception_handler"]
-
-_log = logging.getLogger("fastapi_patterns.errors")
-
-
-class _TolerantJSONResponse(JSONResponse):
-    """Writes what JSON has no word for: dates, UUIDs and models as text, NaN as null, a lone surrogate as `?`."""
-
-    def render(self, content: Any) -> bytes:
-        text = json.dumps(jsonable_encoder(content))
-        finite = json.loads(text, parse_constant=lambda name: None)
-        return json.dumps(finite, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def render(renderer: ErrorRenderer, info: ErrorInfo) -> JSONResponse:
-    """Build the response that a renderer describes, whatever values the application or a client put into it."""
-    body, headers = renderer.body(replace(info, request_id=get_request_id())), dict(info.headers)
-    try:
-        return JSONResponse(body, info.status, headers, renderer.media_type)
-    except (TypeError, ValueError):
-        return _TolerantJSONResponse(body, info.status, headers, renderer.media_type)
+__all__ = ["app_exception_handler", "install_error_handlers", "validation_exception_handler"]
 
 
 async def app_exception_handler(request: Request, exc: AppException) -> JSONResponse:
@@ -56,11 +35,16 @@ async def app_exception_handler(request: Request, exc: AppException) -> JSONResp
 
 async def validation_exception_handler(request: Request, exc: RequestValidationError) -> JSONResponse:
     """Answer a validation error with 422 and the default renderer: for `app.add_exception_handler` by hand."""
-    return render(EnvelopeRenderer(), _validation_info(exc))
+    return render(EnvelopeRenderer(), ErrorInfo(status=422, errors=field_errors(exc.errors())))
 
 
 def install_error_handlers(
-    app: FastAPI, *, renderer: ErrorRenderer | None = None, exception_map: ExceptionMap | None = None
+    app: FastAPI,
+    *,
+    renderer: ErrorRenderer | None = None,
+    exception_map: ExceptionMap | None = None,
+    validation_status: int = 422,
+    html: Callable[[ErrorInfo], str] | None = None,
 ) -> None:
     """Register the handlers on an application and make its OpenAPI document show what they return.
 
@@ -70,84 +54,64 @@ def install_error_handlers(
         exception_map: More exceptions to answer, by class: an `ErrorInfo`, a pair `(status, public text)`, or a
             function that makes an `ErrorInfo` from the exception, or None to leave it unhandled. Their own text never
             reaches the client. Subclasses are included, the nearest class wins.
+        validation_status: Status of a failed validation, 400 to 499; 400 where clients expect that.
+        html: Makes a page of an `ErrorInfo`, such as `error_page`, for clients that prefer HTML to JSON, as browsers
+            do; for HTTPException and the router's 404 and 405 too. No pages by default.
 
     Raises:
-        ConfigurationError: A key of `exception_map` is not an exception class, or its answer is not an error.
+        ConfigurationError: A key of `exception_map` is not an exception class, or its answer is not an error, or
+            `validation_status` is not a client error, or `html` is no plain function.
 
     HTTP:
         `AppException`: its status, `{"error": detail}`. Validation errors: 422, `{"errors": [{"field", "message"}]}`,
-        without the input. Mapped exceptions: their status, `{"error": public text}`. HTTPException and the router's 404
-        and 405 keep `{"detail": ...}`, unless the renderer is for all errors, as `ProblemRenderer` is.
+        without the input; a WebSocket is closed with 1008 and the first of them as the reason. Mapped exceptions:
+        their status, `{"error": public text}`. HTTPException and the router's 404 and 405 keep `{"detail": ...}`,
+        unless the renderer is for all errors, as `ProblemRenderer` is. Anything else, a response that fails
+        validation included: 500 that says nothing, and the exception goes on to the server; the application's own
+        handler for `Exception` or 500 comes first. An exception group with one exception inside is answered as that
+        one.
     """
+    if not isinstance(validation_status, int) or not 400 <= validation_status <= 499:
+        raise ConfigurationError(f"validation_status must be a client error, 400 to 499; got {validation_status!r}")
     chosen = EnvelopeRenderer() if renderer is None else renderer
+    respond = Responder(chosen, html)
 
-    async def on_app_exception(request: Request, exc: Any) -> JSONResponse:
-        return render(chosen, exc.info())
+    async def on_app_exception(request: Request, exc: Any) -> Response:
+        return respond(request, exc.info())
 
-    async def on_validation_error(request: Request, exc: Any) -> JSONResponse:
-        return render(chosen, _validation_info(exc))
+    async def on_validation_error(request: Request, exc: Any) -> Response:
+        return respond(request, ErrorInfo(status=validation_status, errors=field_errors(exc.errors())))
 
-    async def on_http_exception(request: Request, exc: Any) -> Response:
-        if not is_body_allowed_for_status_code(exc.status_code):
-            return await http_exception_handler(request, exc)
-        return render(chosen, ErrorInfo(status=exc.status_code, detail=exc.detail, headers=exc.headers or {}))
-
-    if chosen.for_all:
-        app.add_exception_handler(HTTPException, on_http_exception)
+    if chosen.for_all or html is not None:
+        before = app.exception_handlers.get(HTTPException, http_exception_handler)
+        app.add_exception_handler(HTTPException, _http_exception_handler(respond, before))
     app.add_exception_handler(AppException, on_app_exception)
     app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(WebSocketRequestValidationError, _on_websocket_validation_error)
+    app.exception_handlers.setdefault(ExceptionGroup, answer_only_leaf)
     for cls, answer in (exception_map or {}).items():
-        app.add_exception_handler(cls, _mapped_handler(chosen, _check(cls), answer))
-    document_errors(app, chosen)
+        app.add_exception_handler(cls, mapped_handler(cls, answer, respond))
+    answer_unhandled(app, UnhandledErrorHandler(respond))
+    document_errors(app, chosen, validation_status)
 
 
-def _validation_info(exc: RequestValidationError) -> ErrorInfo:
-    return ErrorInfo(status=422, errors=field_errors(exc.errors()))
+def _http_exception_handler(respond: Responder, before: Callable[..., Any]) -> Callable[[Request, Any], Any]:
+    """Answer FastAPI's own exceptions in the shape that is for all, or with pages in front of the answer so far."""
+
+    async def on_http_exception(request: Request, exc: Any) -> Any:
+        if not is_body_allowed_for_status_code(exc.status_code):
+            return await http_exception_handler(request, exc)
+        info = ErrorInfo(status=exc.status_code, detail=exc.detail, headers=exc.headers or {})
+        if respond.renderer.for_all:
+            return respond(request, info)
+        page = respond.page(request, info)
+        if page is not None:
+            return page
+        response = await call_handler(before, request, exc)
+        return vary_on_accept(response) if isinstance(response, Response) else response
+
+    return on_http_exception
 
 
-def _check(cls: Any) -> type[Exception]:
-    if not isinstance(cls, type) or not issubclass(cls, Exception) or cls is Exception:
-        raise ConfigurationError(f"exception_map: keys are exception classes other than Exception itself; got {cls!r}")
-    return cls
-
-
-def _checked_answer(cls: type[Exception], answer: Any) -> ErrorInfo | Callable[[Any], ErrorInfo | None]:
-    if isinstance(answer, tuple) and len(answer) == 2:
-        answer = ErrorInfo(status=answer[0], detail=answer[1])
-    if isinstance(answer, ErrorInfo):
-        if not isinstance(answer.status, int) or not 400 <= answer.status <= 599:
-            raise ConfigurationError(
-                f"exception_map: {cls.__name__} must map to a status of 400 to 599; got {answer.status!r}"
-            )
-        return answer
-    if not callable(answer) or is_async_callable(answer):
-        raise ConfigurationError(
-            f"exception_map: {cls.__name__} must map to an ErrorInfo, a pair (status, public text) "
-            f"or a plain function; got {answer!r}"
-        )
-    return answer  # type: ignore[no-any-return]
-
-
-def _mapped_handler(
-    renderer: ErrorRenderer,
-    cls: type[Exception],
-    answer: ErrorInfo | tuple[int, str] | Callable[[Any], ErrorInfo | None],
-) -> Callable[[Request, Any], Any]:
-    fixed = _checked_answer(cls, answer)
-
-    async def on_mapped(request: Request, exc: Any) -> JSONResponse:
-        info = fixed if isinstance(fixed, ErrorInfo) else fixed(exc)
-        if info is None:
-            raise exc
-        # The one place where the cause is recorded: the client only gets the public text.
-        _log.log(
-            logging.ERROR if info.status >= 500 else logging.INFO,
-            "%s answered with %d",
-            type(exc).__qualname__,
-            info.status,
-            exc_info=exc if info.status >= 500 else None,
-            extra={"request_id": get_request_id()},
-        )
-        return render(renderer, info)
-
-    return on_mapped
+async def _on_websocket_validation_error(websocket: WebSocket, exc: Any) -> None:
+    await websocket.close(WS_1008_POLICY_VIOLATION, close_reason(exc.errors()))

@@ -1,4 +1,4 @@
-"""Keeps the OpenAPI document true: it shows the bodies and media types that the handlers really return."""
+"""Keeps the OpenAPI document true: it shows the bodies, statuses and media types that are really sent."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from fastapi_patterns.errors.coded import CodedError
+from fastapi_patterns.errors.components import VALIDATION, add_schema, refers, reset_validation
+from fastapi_patterns.errors.json_values import json_value
 from fastapi_patterns.errors.renderers import ErrorRenderer
 from fastapi_patterns.exceptions import ErrorInfo
 
@@ -14,17 +16,18 @@ __all__ = ["document_errors", "error_responses"]
 
 # Where `error_responses` leaves its errors until the renderer is known.
 _MARK = "x-fastapi-patterns-errors"
-_VALIDATION = "#/components/schemas/HTTPValidationError"
-
-_FIELD_ERROR = {
-    "title": "ValidationError",
+_DEFAULT_REF = {"$ref": f"#/components/schemas/{VALIDATION}"}
+_DEFAULT_DESCRIPTION = "Validation Error"
+_JSON = "application/json"
+_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
+# What FastAPI and the current user answer on their own, with a HTTPException.
+_DETAIL = {
+    "title": "ErrorDetail",
     "type": "object",
-    "required": ["field", "message"],
-    "properties": {
-        "field": {"title": "Field", "type": "string", "examples": ["body.email"]},
-        "message": {"title": "Message", "type": "string"},
-    },
+    "required": ["detail"],
+    "properties": {"detail": {"title": "Detail"}},
 }
+_CHALLENGE = {"description": "How to authenticate (RFC 9110 section 11.6.1)", "schema": {"type": "string"}}
 
 
 def error_responses(*errors: type[CodedError]) -> dict[int | str, dict[str, Any]]:
@@ -41,41 +44,127 @@ def error_responses(*errors: type[CodedError]) -> dict[int | str, dict[str, Any]
     return found
 
 
-def document_errors(app: FastAPI, renderer: ErrorRenderer) -> None:
-    """Make the document show the renderer's bodies: in place of FastAPI's `HTTPValidationError`, and for codes.
+class _TrueDocument:
+    """`app.openapi`, completed: the original is called each time, what it caches or adds later is kept."""
 
-    The original `app.openapi` is called each time: what it caches or adds later is kept, and replacing is idempotent.
-    """
-    original: Callable[[], dict[str, Any]] = app.openapi
+    def __init__(self, original: Callable[[], dict[str, Any]], renderer: ErrorRenderer, validation_status: int) -> None:
+        self.original = original
+        self._renderer = renderer
+        self._validation_status = validation_status
+        self._done: dict[str, Any] | None = None
+        self._added: dict[str, Any] = {}
 
-    def openapi() -> dict[str, Any]:
-        document = original()
-        schemas = document.get("components", {}).get("schemas", {})
-        if "HTTPValidationError" in schemas:
-            schemas["HTTPValidationError"] = renderer.validation_schema()
-            schemas["ValidationError"] = deepcopy(_FIELD_ERROR)  # the document is the application's to change
-        for status, response in _responses(document):
-            _rewrite(status, response, renderer)
+    def __call__(self) -> dict[str, Any]:
+        document = self.original()
+        if document is not self._done:  # a document that is done is the application's to change
+            _complete(document, self._renderer, str(self._validation_status), self._added)
+            self._done = document
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign]
+
+def document_errors(app: FastAPI, renderer: ErrorRenderer, validation_status: int) -> None:
+    """Make the document show what is sent: validation errors, `error_responses`, and FastAPI's own 400, 401 and 403."""
+    original = app.openapi
+    if isinstance(original, _TrueDocument):
+        original = original.original
+    app.openapi = _TrueDocument(original, renderer, validation_status)  # type: ignore[method-assign]
 
 
-def _responses(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _complete(document: dict[str, Any], renderer: ErrorRenderer, validation_status: str, added: dict[str, Any]) -> None:
+    schemas: dict[str, Any] = document.get("components", {}).get("schemas", {})
+    before = set(schemas)
+    writer = _Writer(schemas, renderer)
+    if reset_validation(schemas):
+        writer.validation()  # an operation, or the application by itself, refers to it
+    for operation in _operations(document):
+        responses = operation.setdefault("responses", {})
+        own = {status for status, response in responses.items() if _MARK not in response}
+        for status in responses.keys() - own:
+            writer.describe(status, responses[status])
+        if writer.is_default_validation(responses.get("422")):
+            own.discard("422")
+            writer.move_validation(responses, validation_status)
+        if own.isdisjoint({"4XX", "default"}):
+            _add_fastapis(operation, document, own, writer)
+    # Operations may be shared with a document that was done before, a copy of which has lost our components.
+    schemas.update((name, schema) for name, schema in added.items() if name not in schemas and refers(document, name))
+    added.update((name, schema) for name, schema in schemas.items() if name not in before)
+    if schemas:
+        document.setdefault("components", {})["schemas"] = schemas
+
+
+def _add_fastapis(operation: dict[str, Any], document: dict[str, Any], own: set[str], writer: "_Writer") -> None:
+    """Document what FastAPI and its security schemes answer, where the application does not by itself."""
+    responses = operation["responses"]
+    if "requestBody" in operation and "400" not in own:
+        writer.detail(responses, "400", "The body cannot be parsed")
+    security = operation.get("security", document.get("security")) or []
+    if security and "401" not in own:
+        headers = writer.detail(responses, "401", "Not authenticated").setdefault("headers", {})
+        headers.setdefault("WWW-Authenticate", deepcopy(_CHALLENGE))
+    if "403" not in own and any(scopes for requirement in security for scopes in requirement.values()):
+        writer.detail(responses, "403", "Not enough permissions")
+
+
+def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for path in document.get("paths", {}).values():
-        for operation in path.values():
-            if isinstance(operation, dict):
-                yield from operation.get("responses", {}).items()
+        for method in _METHODS:
+            if isinstance(path.get(method), dict):
+                yield path[method]
 
 
-def _rewrite(status: str, response: dict[str, Any], renderer: ErrorRenderer) -> None:
-    content = response.get("content", {})
-    json = content.get("application/json")
-    if json and json.get("schema", {}).get("$ref") == _VALIDATION and renderer.media_type != "application/json":
-        content[renderer.media_type] = content.pop("application/json")
-    if marked := response.pop(_MARK, None):
-        examples = {
-            name: {"value": renderer.body(ErrorInfo(status=int(status), detail=error["detail"], code=error["code"]))}
-            for name, error in marked.items()
-        }
-        response["content"] = {renderer.media_type: {"schema": renderer.error_schema(), "examples": examples}}
+class _Writer:
+    """Writes the renderer's bodies into responses; the schemas go into the components when they are needed."""
+
+    def __init__(self, schemas: dict[str, Any], renderer: ErrorRenderer) -> None:
+        self._schemas = schemas
+        self._renderer = renderer
+
+    def validation(self) -> dict[str, str]:
+        return add_schema(self._schemas, VALIDATION, self._renderer.validation_schema())
+
+    def error(self) -> dict[str, str]:
+        schema = self._renderer.error_schema()
+        return add_schema(self._schemas, str(schema.get("title") or "Error"), schema)
+
+    def is_default_validation(self, response: Any) -> bool:
+        """Tell whether this is the 422 that FastAPI documents by itself."""
+        if not isinstance(response, dict) or response.get("description") != _DEFAULT_DESCRIPTION:
+            return False
+        schema = response.get("content", {}).get(_JSON, {}).get("schema")
+        return bool(schema == _DEFAULT_REF)
+
+    def move_validation(self, responses: dict[str, Any], status: str) -> None:
+        """Put the renderer's body for a failed validation under its status, beside what the application has there."""
+        del responses["422"]
+        self._add(responses.setdefault(status, {"description": _DEFAULT_DESCRIPTION}), self.validation())
+
+    def describe(self, status: str, response: dict[str, Any]) -> None:
+        """Write out what `error_responses` left."""
+        examples = {}
+        for name, error in response.pop(_MARK).items():
+            body = self._renderer.body(ErrorInfo(status=int(status), detail=error["detail"], code=error["code"]))
+            examples[name] = {"value": json_value(body)}
+        response["content"] = {self._renderer.media_type: {"schema": self.error(), "examples": examples}}
+
+    def detail(self, responses: dict[str, Any], status: str, description: str) -> dict[str, Any]:
+        """Document what FastAPI answers: `{"detail": ...}`, or the renderer's body when it is for all."""
+        response: dict[str, Any] = responses.setdefault(status, {"description": description})
+        if self._renderer.for_all:
+            self._add(response, self.error())
+        else:
+            self._add(response, add_schema(self._schemas, str(_DETAIL["title"]), _DETAIL), _JSON)
+        return response
+
+    def _add(self, response: dict[str, Any], schema: dict[str, Any], media_type: str | None = None) -> None:
+        """Say that the body may also be this."""
+        if "$ref" in response:
+            return  # a response that the application shares between operations
+        media = response.setdefault("content", {}).setdefault(media_type or self._renderer.media_type, {})
+        known = media.get("schema")
+        if not known:
+            media["schema"] = schema
+        elif known.keys() == {"anyOf"}:
+            known["anyOf"] += [schema] if schema not in known["anyOf"] else []
+        elif known != schema:
+            media["schema"] = {"anyOf": [known, schema]}

@@ -1,9 +1,9 @@
 """From an `ErrorInfo` to a body, and to the JSON schema of that body: both from one object, so they cannot differ."""
 
 import re
-from http import HTTPStatus
 from typing import Any, Protocol
 
+from fastapi_patterns.errors.exceptions import phrase
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo
 
 __all__ = ["EnvelopeRenderer", "ErrorRenderer", "ProblemRenderer"]
@@ -103,7 +103,7 @@ class ProblemRenderer:
         """
         own: dict[str, Any] = {
             "type": f"{self._type_base}{info.code}" if self._type_base and info.code else "about:blank",
-            "title": _phrase(info.status),
+            "title": phrase(info.status),
             "status": info.status,
         }
         detail = "The request is not valid" if info.errors else info.detail
@@ -155,10 +155,3 @@ class ProblemRenderer:
 
 def _fields(info: ErrorInfo) -> list[dict[str, str]]:
     return [{"field": error["field"], "message": error["message"]} for error in info.errors]
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Error"
