@@ -3,13 +3,17 @@
 import base64
 import hashlib
 import hmac
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import argon2
 import bcrypt
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import PasswordError, PasswordHasher, hash_password, verify_password
@@ -142,22 +146,62 @@ def test_what_cannot_be_hashed_is_a_password_error(password: str, hasher: Passwo
     assert hasher.verify(password, hasher.hash("x")) is False
 
 
+MUTATED = [make() for make in OLDER_HASHES.values()]
+
 GARBAGE = [
     None, "", "!", "x", "$", "plaintext", "$argon2id$", "$argon2id$v=19$m=64,t=1,p=1$YWJj", "$argon2id$v=19$m=x$a$b",
     "$2b$04$", "$2b$04$" + "x" * 52, "$2b$99$" + "." * 53, "$2b$03$" + "." * 53, "$2x$04$" + "." * 53,
     "$pbkdf2-sha256$29000$$", "$pbkdf2-sha256$1212$4vjV83LKPjQzk31VI4E0Vw$", "$scrypt$ln=99,r=8,p=1$YWJj$YWJj",
     "$5$rounds=1000$salt", "$6$", "pbkdf2_sha256$10$salt$", "sha1$salt$", "md5$$", "\ud800", "\0", "é" * 60,
+    "$P$", "$H$", b"$P$", b"\xff\xfe", b"", 5, 0, True, range(3), ["$2b$"], {}, 1.5,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("stored", GARBAGE, ids=repr)
-def test_a_hash_that_is_none_costs_one_check(
-    stored: str | None, hasher: PasswordHasher, argon2_checks: list[bytes]
-) -> None:
+def test_a_hash_that_is_none_costs_one_check(stored: Any, hasher: PasswordHasher, argon2_checks: list[bytes]) -> None:
     """No hash, an empty or a damaged one: a clean False at the cost of a real verification."""
     assert hasher.verify("a password", stored) is False
     assert argon2_checks == [b"a password"]
     assert hasher.verify_and_update("a password", stored) == (False, None)
+
+
+@pytest.mark.parametrize("password", [None, 5, ["a password"], bytearray(b"a password"), range(3)], ids=repr)
+def test_a_password_that_is_no_text_never_matches(
+    password: Any, hasher: PasswordHasher, argon2_checks: list[bytes]
+) -> None:
+    """A missing form field or a JSON number is a clean False at the usual cost, and is not hashed."""
+    assert hasher.verify(password, hasher.hash("a password")) is False
+    assert hasher.verify_and_update(password, None) == (False, None)
+    assert len(argon2_checks) == 2
+    with pytest.raises(PasswordError, match="valid Unicode text"):
+        hasher.hash(password)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+@pytest.mark.parametrize("scheme", ["2b", "pbkdf2_sha256", "argon2i"])
+def test_a_hash_from_a_binary_column_is_verified(
+    scheme: str, kind: Callable[[bytes], bytes], hasher: PasswordHasher
+) -> None:
+    """Bytes, as a LargeBinary column gives them, are the same hash, and are renewed as text."""
+    stored = kind(OLDER_HASHES[scheme]().encode())
+    assert hasher.verify("wrong", stored) is False
+    matched, renewed = hasher.verify_and_update(PASSWORD, stored)
+    assert matched is True
+    assert renewed is not None
+    assert hasher.needs_update(renewed.encode()) is False
+
+
+@hypothesis.settings(max_examples=3000 if os.environ.get("SLOW") else 200, deadline=None)
+@given(data=st.data())
+def test_a_mutated_hash_raises_nothing(data: st.DataObject) -> None:
+    """Cut, doubled or changed anywhere, a stored hash gives a bool, and only the whole one lets its password in."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    whole = data.draw(st.sampled_from(MUTATED))
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, len(whole)))
+    stored = whole[:start] + data.draw(st.text(max_size=4)) + whole[end:]
+    assert hasher.verify("another password", stored) is False
+    assert hasher.verify_and_update(PASSWORD, stored)[0] in ((True,) if stored == whole else (True, False))
 
 
 def test_a_real_check_is_not_doubled(hasher: PasswordHasher, argon2_checks: list[bytes]) -> None:

@@ -42,7 +42,7 @@ def verify(password: bytes, text: str) -> bool:
 
     Raises:
         ValueError: The hash is malformed or costs too much to check, or the password cannot be one of these.
-        TypeError: passlib's answer to some malformed hashes.
+        Exception: passlib's parsers answer some malformed hashes with TypeError, IndexError and others.
     """
     if b"\0" in password:
         # HMAC pads short keys with NUL: to PBKDF2 and scrypt "password" and "password\0" are one password.

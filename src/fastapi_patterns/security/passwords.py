@@ -7,7 +7,7 @@ answer nor its time tells which accounts exist. Passwords are taken exactly as t
 from functools import cache
 
 import argon2
-from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.exceptions import InvalidHashError
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _bcrypt, _legacy
@@ -70,14 +70,15 @@ class PasswordHasher:
             raise PasswordError(f"a password must be valid Unicode text of at most {_MAX_PASSWORD_CHARS} characters")
         return self._argon2.hash(encoded)
 
-    def verify(self, password: str | bytes, hash: str | None) -> bool:  # noqa: A002 (the field's word)
-        """Tell whether `password` is the one behind `hash`.
+    def verify(self, password: str | bytes, hash: str | bytes | None) -> bool:  # noqa: A002 (the field's word)
+        """Tell whether `password` is the one behind `hash`, which may be bytes, as a binary column gives it.
 
-        Never raises on bad input: an empty, unknown or damaged hash is False, and so is None. Those cost one real
-        argon2id check, so that a login for an unknown user (`verify(password, None)`) takes as long as another.
+        Never raises on bad input: an empty, unknown or damaged hash is False, and so is None or anything else that is
+        no text. Those cost one real argon2id check, so that a login for an unknown user (`verify(password, None)`)
+        takes as long as another.
         """
-        encoded = _encode(password)
-        answer = None if encoded is None or not hash else self._verdict(encoded, hash)
+        encoded, text = _encode(password), _text(hash)
+        answer = None if encoded is None or not text else self._verdict(encoded, text)
         if answer is None:
             self._spend(encoded)
             return False
@@ -86,7 +87,7 @@ class PasswordHasher:
     def verify_and_update(
         self,
         password: str | bytes,
-        hash: str | None,  # noqa: A002
+        hash: str | bytes | None,  # noqa: A002
     ) -> tuple[bool, str | None]:
         """Verify, and hash anew when the stored hash is of an older scheme or another cost.
 
@@ -97,10 +98,10 @@ class PasswordHasher:
             return False, None
         return True, self.hash(password) if hash is None or self.needs_update(hash) else None
 
-    def needs_update(self, hash: str) -> bool:  # noqa: A002
+    def needs_update(self, hash: str | bytes) -> bool:  # noqa: A002
         """Tell whether a hash is of another scheme or other parameters than this hasher writes."""
         try:
-            return self._argon2.check_needs_rehash(hash)
+            return self._argon2.check_needs_rehash(_text(hash) or "")
         except InvalidHashError:
             return True
 
@@ -114,7 +115,7 @@ class PasswordHasher:
                 affordable = target.rounds <= _MAX_BCRYPT_ROUNDS
                 return _bcrypt.verify(encoded, target, truncate=self._truncate_bcrypt) if affordable else None
             return _legacy.verify(encoded, text)
-        except (ValueError, TypeError):
+        except Exception:  # passlib answers damaged hashes with IndexError and others too
             return None
 
     def _spend(self, encoded: bytes | None) -> None:
@@ -130,13 +131,23 @@ class PasswordHasher:
         )
 
 
-def _encode(password: str | bytes) -> bytes | None:
-    if len(password) > _MAX_PASSWORD_CHARS:
+def _encode(password: object) -> bytes | None:
+    if not isinstance(password, (str, bytes)) or len(password) > _MAX_PASSWORD_CHARS:
         return None
     try:
         return password.encode() if isinstance(password, str) else password
     except UnicodeEncodeError:
         return None
+
+
+def _text(stored: object) -> str | None:
+    """Read a stored hash, which a binary column gives as bytes or a memoryview."""
+    if isinstance(stored, (bytes, bytearray, memoryview)):
+        try:
+            return bytes(stored).decode("ascii")
+        except UnicodeDecodeError:
+            return None
+    return stored if isinstance(stored, str) else None
 
 
 def _verify_argon2(encoded: bytes, text: str) -> bool | None:
@@ -147,7 +158,7 @@ def _verify_argon2(encoded: bytes, text: str) -> bool | None:
         return argon2.low_level.verify_secret(text.encode(), encoded, asked.type)
     except argon2.exceptions.VerifyMismatchError:
         return False
-    except (Argon2Error, InvalidHashError, ValueError):
+    except Exception:  # a damaged hash: ValueError, and whatever the C library makes of it
         return None
 
 
@@ -165,7 +176,7 @@ def hash_password(password: str | bytes) -> str:
     return _hasher().hash(password)
 
 
-def verify_password(plain_password: str | bytes, hashed_password: str | None) -> bool:
+def verify_password(plain_password: str | bytes, hashed_password: str | bytes | None) -> bool:
     """Tell whether a password is the one behind a hash: `PasswordHasher().verify` under its usual name.
 
     Never raises on bad input; see `PasswordHasher.verify`.
