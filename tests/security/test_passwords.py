@@ -91,6 +91,32 @@ OLDER_HASHES: dict[str, Callable[[], str]] = {
     "md5_crypt": lambda: passlib_hash("md5_crypt"),
     "phpass": lambda: passlib_hash("phpass", rounds=7),
     "scrypt": lambda: passlib_hash("scrypt", rounds=4),
+    "sha1_crypt": lambda: passlib_hash("sha1_crypt", rounds=10),
+    "sun_md5_crypt": lambda: passlib_hash("sun_md5_crypt", rounds=10),
+    "bsdi_crypt": lambda: passlib_hash("bsdi_crypt", rounds=11),
+    "apr_md5_crypt": lambda: passlib_hash("apr_md5_crypt"),
+    "atlassian_pbkdf2_sha1": lambda: passlib_hash("atlassian_pbkdf2_sha1"),
+    "cta_pbkdf2_sha1": lambda: passlib_hash("cta_pbkdf2_sha1", rounds=10),
+    "dlitz_pbkdf2_sha1": lambda: passlib_hash("dlitz_pbkdf2_sha1", rounds=10),
+    "grub_pbkdf2_sha512": lambda: passlib_hash("grub_pbkdf2_sha512", rounds=10),
+    "scram": lambda: passlib_hash("scram", rounds=10),
+    "fshp": lambda: passlib_hash("fshp", rounds=10),
+    "mssql2005": lambda: passlib_hash("mssql2005"),
+    "oracle11": lambda: passlib_hash("oracle11"),
+    "ldap_salted_md5": lambda: passlib_hash("ldap_salted_md5"),
+    "ldap_salted_sha1": lambda: passlib_hash("ldap_salted_sha1"),
+    "ldap_salted_sha256": lambda: passlib_hash("ldap_salted_sha256"),
+    "ldap_salted_sha512": lambda: passlib_hash("ldap_salted_sha512"),
+    "ldap_pbkdf2_sha1": lambda: passlib_hash("ldap_pbkdf2_sha1", rounds=10),
+    "ldap_pbkdf2_sha256": lambda: passlib_hash("ldap_pbkdf2_sha256", rounds=10),
+    "ldap_pbkdf2_sha512": lambda: passlib_hash("ldap_pbkdf2_sha512", rounds=10),
+    "ldap_md5_crypt": lambda: passlib_hash("ldap_md5_crypt"),
+    "ldap_sha1_crypt": lambda: passlib_hash("ldap_sha1_crypt", rounds=10),
+    "ldap_sha256_crypt": lambda: passlib_hash("ldap_sha256_crypt", rounds=1000),
+    "ldap_sha512_crypt": lambda: passlib_hash("ldap_sha512_crypt", rounds=1000),
+    "ldap_bsdi_crypt": lambda: passlib_hash("ldap_bsdi_crypt", rounds=11),
+    "ldap_bcrypt": lambda: "{CRYPT}" + bcrypt.hashpw(RAW, SALT).decode(),
+    "ldap_argon2": lambda: "{ARGON2}" + argon2.PasswordHasher(1, 64, 1).hash(RAW),
 }
 
 
@@ -106,6 +132,46 @@ def test_an_older_hash_is_verified_and_renewed(scheme: str, hasher: PasswordHash
     assert renewed is not None
     assert renewed.startswith("$argon2id$")
     assert hasher.verify_and_update(PASSWORD, renewed) == (True, None)
+
+
+@pytest.mark.parametrize("scheme", ["des_crypt", "django_des_crypt", "ldap_des_crypt"])
+def test_des_crypt_matches_eight_bytes_and_no_more(scheme: str, hasher: PasswordHasher) -> None:
+    """DES ignores what follows the 8th byte; a longer password does not match, unless the application says so."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import passlib.hash
+
+        stored = getattr(passlib.hash, scheme).hash("passw0rd")
+    assert hasher.verify("passw0rd", stored) is True
+    assert hasher.verify("passw0rx", stored) is False
+    assert hasher.verify("passw0rd!", stored) is False
+    older = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1, truncate_bcrypt=True)
+    assert older.verify("passw0rd!", stored) is True
+    assert older.verify("Passw0rd!", stored) is False
+
+
+UNSALTED = {
+    "plaintext": PASSWORD,
+    "hex_md5": hashlib.md5(RAW, usedforsecurity=False).hexdigest(),
+    "hex_sha1": hashlib.sha1(RAW, usedforsecurity=False).hexdigest(),
+    "hex_sha256": hashlib.sha256(RAW).hexdigest(),
+    "django unsalted md5": "md5$$" + hashlib.md5(RAW, usedforsecurity=False).hexdigest(),
+    "django unsalted sha1": "sha1$$" + hashlib.sha1(RAW, usedforsecurity=False).hexdigest(),
+    "ldap_sha1": "{SHA}" + base64.b64encode(hashlib.sha1(RAW, usedforsecurity=False).digest()).decode(),
+    "ldap_plaintext": "{plaintext}" + PASSWORD,
+    **{scheme: passlib_hash(scheme) for scheme in ("nthash", "bsd_nthash", "mysql323", "mysql41", "mssql2000")},
+    "lmhash": passlib_hash("lmhash", truncate_error=False),
+    "cisco_type7": passlib_hash("cisco_type7"),
+    "fshp without a salt": passlib_hash("fshp", rounds=10, salt=b""),
+    "md5_crypt without a salt": passlib_hash("md5_crypt", salt=""),
+}
+
+
+@pytest.mark.parametrize("scheme", UNSALTED)
+def test_a_hash_without_a_salt_never_matches(scheme: str, hasher: PasswordHasher, argon2_checks: list[bytes]) -> None:
+    """Plain text, what a table of hashes finds and what can be read back are no match for the right password either."""
+    assert hasher.verify(PASSWORD, UNSALTED[scheme]) is False
+    assert argon2_checks == [RAW]
 
 
 def test_a_new_hash_is_argon2id_of_the_recommended_strength() -> None:
@@ -224,6 +290,17 @@ def test_a_real_check_is_not_doubled(hasher: PasswordHasher, argon2_checks: list
         "$scrypt$ln=24,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$" + "A" * 43,
         "$scrypt$ln=4,r=8,p=999$MDEyMzQ1Njc4OWFiY2RlZg$" + "A" * 43,
         "$P$S" + "." * 30,
+        "$sha1$999999999$salt$" + "." * 28,
+        "$md5,rounds=999999999$salt$$" + "." * 22,
+        "_zzzzsalt" + "." * 11,
+        "$p5k2$3b9ac9ff$" + "A" * 22 + "==$" + "A" * 27 + "=",
+        "$p5k2$3b9ac9ff$" + "A" * 16 + "$" + "." * 32,
+        "grub.pbkdf2.sha512.999999999." + "AB" * 16 + "." + "AB" * 64,
+        "$scram$999999999$HWOslRKCkLKWkrI2$sha-1=u.4EJILDzzEICquHw8r1KHfuTJM",
+        "{FSHP1|16|999999999}" + "A" * 64,
+        "{PBKDF2-SHA256}999999999$MDEyMzQ1Njc4OWFiY2RlZg$" + "." * 43,
+        "{CRYPT}$6$rounds=999999999$salt$" + "." * 86,
+        "{CRYPT}$2b$31$" + "." * 53,
     ],
     ids=lambda stored: stored[:24],
 )

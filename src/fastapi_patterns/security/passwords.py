@@ -4,6 +4,7 @@ Verifying never raises: what cannot match is a plain False, at the cost of a rea
 answer nor its time tells which accounts exist. Passwords are taken exactly as they come (ASVS 5.0 6.2.8).
 """
 
+import re
 from functools import cache
 
 import argon2
@@ -19,6 +20,8 @@ __all__ = ["PasswordHasher", "hash_password", "verify_password"]
 # about two seconds. Without a cap one bad row costs gigabytes (m=4194304 takes 4.1 GiB).
 _MAX_MEMORY_KIB, _MAX_PASSES, _MAX_LANES = 1_048_576, 16, 16
 _MAX_BCRYPT_ROUNDS = 15
+# What LDAP servers write in front of a hash in its usual form (RFC 2307 section 5.3).
+_LDAP_WORD = re.compile(r"\{(crypt|argon2)\}", re.IGNORECASE)
 # passlib's own limit for every scheme, and a bound on what a request can make a worker digest.
 _MAX_PASSWORD_CHARS = 4096
 
@@ -27,14 +30,16 @@ class PasswordHasher:
     """Hashes with argon2id, and verifies whatever the application's users already have.
 
     Verified: argon2 of every kind, bcrypt of every kind (`$2a$`, `$2b$`, `$2y$`, Django's, passlib's bcrypt_sha256),
-    and through passlib pbkdf2, scrypt, sha256_crypt, sha512_crypt, md5_crypt, phpass and Django's salted schemes.
+    and through passlib every scheme that has a salt: pbkdf2 in all its forms, scrypt, the crypt schemes, phpass,
+    Django's and LDAP's salted ones and more; the page on passwords lists them.
 
     Args:
         time_cost: Passes over the memory.
         memory_cost: Memory of one call in KiB. The default takes 64 MiB and about 100 to 300 ms.
         parallelism: Lanes.
         truncate_bcrypt: Let a bcrypt hash match by the first 72 bytes of a longer password. bcrypt before
-            version 5 hashed such passwords that way; set it when an application's users may have them.
+            version 5 hashed such passwords that way; set it when an application's users may have them. DES crypt
+            does the same with 8 bytes.
 
     Raises:
         ConfigurationError: A parameter is out of argon2's range.
@@ -107,6 +112,8 @@ class PasswordHasher:
 
     def _verdict(self, encoded: bytes, text: str) -> bool | None:
         """Give the verdict, or None when the hash cannot be checked at all."""
+        if found := _LDAP_WORD.match(text):
+            text = text[found.end() :]
         if text.startswith(("$argon2", "argon2$argon2")):
             # Django writes a word of its own in front of the standard form.
             return _verify_argon2(encoded, text.removeprefix("argon2"))
@@ -114,7 +121,7 @@ class PasswordHasher:
             if target := _bcrypt.parse(text):
                 affordable = target.rounds <= _MAX_BCRYPT_ROUNDS
                 return _bcrypt.verify(encoded, target, truncate=self._truncate_bcrypt) if affordable else None
-            return _legacy.verify(encoded, text)
+            return _legacy.verify(encoded, text, truncate=self._truncate_bcrypt)
         except Exception:  # passlib answers damaged hashes with IndexError and others too
             return None
 
