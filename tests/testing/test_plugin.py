@@ -437,6 +437,18 @@ def test_not_configured_it_is_not_there(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*fixture 'client' not found*"])
 
 
+@pytest.mark.parametrize("missing", [("httpx2", "httpx"), ("starlette",)], ids=str)
+def test_a_missing_client_is_readable(project: pytest.Pytester, missing: tuple[str, ...]) -> None:
+    """Without what the TestClient needs the run ends with the extra to install, not with a traceback of pytest's."""
+    project.makepyfile(hide=f"import sys\nfor name in {missing!r}:\n    sys.modules[name] = None")
+    configure(project, addopts="-p hide")
+    project.makepyfile(test_it=ISOLATED)
+    result = project.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *pip install 'fastapi-patterns[[]testing]'*"])
+    result.stderr.no_fnmatch_line("*INTERNALERROR*")
+
+
 def test_the_plugin_file_is_small() -> None:
     """What every pytest run loads stays a page long."""
     from fastapi_patterns.testing import plugin
