@@ -52,13 +52,20 @@ def suite() -> Suite:
                 {"floor": bare, OURS: _subject(loop, _stacked(_app()))},
             ),
             Case(
-                "errors, without the log",
+                "an error that the route raises, without the log",
                 _FLOOR,
                 {
                     "floor": bare,
-                    f"{OURS}: AppException": _subject(loop, _with_handlers(_app()), "/app-exception", status=409),
+                    OURS: _subject(loop, _with_handlers(_app()), "/app-exception", status=409),
                     "FastAPI: HTTPException": _subject(loop, _app(), "/http-exception", status=409),
-                    f"{OURS}: 422": _subject(loop, _with_handlers(_app()), "/validate", status=422),
+                },
+            ),
+            Case(
+                "a validation error, without the log",
+                _FLOOR,
+                {
+                    "floor": bare,
+                    OURS: _subject(loop, _with_handlers(_app()), "/validate", status=422),
                     "FastAPI: 422": _subject(loop, _app(), "/validate", status=422),
                 },
             ),
