@@ -12,7 +12,7 @@ from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.testclient import TestClient
 
-from fastapi_patterns import AppException, ConfigurationError, ErrorInfo, RequestLogConfig, install_stack
+from fastapi_patterns import AppException, ConfigurationError, Database, ErrorInfo, RequestLogConfig, install_stack
 from fastapi_patterns.middleware import CatchAllMiddleware
 from fastapi_patterns.middleware.catch_all import mark_logged, was_logged
 from fastapi_patterns.stack import stack_of
@@ -282,6 +282,7 @@ def test_it_is_installed_once() -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
+        ({"resources": Database("sqlite://")}, r"resources must be a list, such as \[database\]; got Database"),
         ({"resources": [object()]}, "object is not an async context manager"),
         ({"resources": [io.StringIO()]}, "StringIO is not an async context manager"),
         ({"allow_origins": ["*"], "allow_credentials": True}, "let every website act as the user"),

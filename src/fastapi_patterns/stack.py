@@ -65,6 +65,8 @@ def install_stack(
         raise ConfigurationError("install_stack(app) has been called before; call it once, with everything")
     if app.middleware_stack is not None:
         raise ConfigurationError("install_stack(app) must be called before the application serves its first request")
+    if not isinstance(resources, Sequence):
+        raise ConfigurationError(f"resources must be a list, such as [database]; got {type(resources).__name__}")
     for resource in resources:
         if not isinstance(resource, AbstractAsyncContextManager):
             raise ConfigurationError(

@@ -175,6 +175,40 @@ def test_a_loader_that_cannot_work_is_refused_at_start(load_user: Any, problem: 
         make_current_user(load_user, tokens=TOKENS, token_url="auth/login")
 
 
+@pytest.mark.parametrize(
+    ("tokens", "got"),
+    [
+        (TOKENS.config, "an instance of TokenConfig"),
+        (TokenCodec, "TokenCodec"),
+        ("a secret", "an instance of str"),
+        (b"a secret", "an instance of bytes"),
+        (None, "an instance of NoneType"),
+    ],
+)
+def test_what_cannot_decode_is_refused_at_start_up(tokens: Any, got: str) -> None:
+    """A config, a class or a secret in place of the codec is an error at once, not at the first request."""
+    with pytest.raises(ConfigurationError, match=f"tokens must be a codec.*got {got}$") as caught:
+        make_current_user(load_dict, tokens=tokens, token_url="auth/login")
+    assert "secret" not in str(caught.value)
+
+
+def test_another_object_may_decode() -> None:
+    """A codec of the application's own is one with the same `decode`."""
+
+    class Codec:
+        def decode(self, token: str) -> Claims:
+            return TOKENS.decode(token)
+
+    get_current_user = make_current_user(load_dict, tokens=Codec(), token_url="auth/login")  # type: ignore[arg-type]
+    app = FastAPI()
+
+    @app.get("/me")
+    async def me(user: Annotated[Any, Depends(get_current_user)]) -> Any:
+        return user
+
+    assert TestClient(app).get("/me", headers=bearer()).json() == {"id": "7"}
+
+
 @pytest.mark.parametrize("checks", [(), ("not callable",), (len, None)])
 def test_requiring_nothing_is_refused(checks: tuple[Any, ...]) -> None:
     """A check that checks nothing would let everybody in."""
