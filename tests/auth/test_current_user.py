@@ -365,6 +365,42 @@ def test_optional_is_none_without_a_credential(shop: Shop) -> None:
     assert shop.client.get("/optional", headers=bearer()).json() == {"id": "7"}
 
 
+def load_number(claims: Claims) -> dict[str, int]:
+    """A loader whose users have numbers."""
+    return {"id": claims.int_sub}
+
+
+async def load_number_async(claims: Claims) -> dict[str, int]:
+    """The same, async."""
+    return {"id": claims.int_sub}
+
+
+@pytest.mark.parametrize("load_user", [load_number, load_number_async])
+@pytest.mark.parametrize("subject", ["abc", "1" * 23, str(2**63)])
+def test_a_subject_of_another_kind_is_a_bad_token(
+    subject: str, load_user: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A signed token whose subject is no id reads like every bad token: a 401, and the reason only in the log."""
+    client = me_app(load_user)
+    assert client.get("/me", headers=bearer(7)).json() == {"id": 7}
+    with caplog.at_level(logging.INFO, "fastapi_patterns.auth"):
+        answer = client.get("/me", headers=bearer(subject))
+    assert answer.status_code == 401
+    assert answer.json() == {"detail": "Could not validate credentials"}
+    assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert caplog.messages == ["authentication failed: claim 'sub' is not an integer of 64 bits"]
+
+
+def test_another_error_of_the_loader_stays_one() -> None:
+    """A ValueError may be a mistake of the loader's own, and is not hidden behind a 401."""
+
+    def load_user(claims: Claims) -> dict[str, int]:
+        return {"id": int(claims.sub)}
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        me_app(load_user).get("/me", headers=bearer("abc"))
+
+
 @pytest.mark.parametrize("path", ["/me", "/optional"])
 def test_a_failing_loader_is_not_taken_for_nobody(path: str, shop: Shop) -> None:
     """A database that is down stays an error, and the route does not run."""

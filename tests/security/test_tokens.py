@@ -517,6 +517,57 @@ class TestClaims:
         """A blank-separated string or a list; anything else grants nothing."""
         assert Claims(values).scopes == scopes
 
+    @pytest.mark.parametrize("subject", [0, 7, -1, 2**63 - 1, -(2**63)])
+    def test_an_integer_comes_back(self, subject: int) -> None:
+        """What was signed as an int is read as one, up to the size that databases hold."""
+        claims = codec().decode(codec().encode({"sub": subject}))
+        assert (claims.sub, claims.int_sub) == (str(subject), subject)
+
+    def test_a_uuid_comes_back(self) -> None:
+        """What was signed as a UUID is read as one."""
+        subject = UUID("c0ffee00-1234-4abc-8def-0123456789ab")
+        assert codec().decode(codec().encode({"sub": subject})).uuid_sub == subject
+
+    @pytest.mark.parametrize(
+        "subject",
+        [
+            "abc",
+            "1" * 23,
+            str(2**63),
+            str(-(2**63) - 1),
+            "1" * 5000,
+            "7.0",
+            "+7",
+            "-0",
+            "007",
+            " 7",
+            "7\n",
+            "1_0",
+            "\u0667",
+        ],
+    )
+    def test_a_subject_that_is_no_integer_is_a_token_error(self, subject: str) -> None:
+        """Neither a ValueError, nor an overflow in the database, nor a second spelling of somebody's id."""
+        with pytest.raises(TokenClaimsError, match=r"^claim 'sub' is not an integer of 64 bits$") as caught:
+            _ = Claims({"sub": subject}).int_sub
+        assert caught.value.claim == "sub"
+
+    @pytest.mark.parametrize(
+        "subject",
+        [
+            "7",
+            "c0ffee0012344abc8def0123456789ab",
+            "{c0ffee00-1234-4abc-8def-0123456789ab}",
+            "C0FFEE00-1234-4ABC-8DEF-0123456789AB",
+            "urn:uuid:c0ffee00-1234-4abc-8def-0123456789ab",
+            "c0ffee00-1234-4abc-8def-0123456789ab\n",
+        ],
+    )
+    def test_a_subject_that_is_no_uuid_is_a_token_error(self, subject: str) -> None:
+        """Only the form that was signed is one."""
+        with pytest.raises(TokenClaimsError, match=r"^claim 'sub' is not a UUID$"):
+            _ = Claims({"sub": subject}).uuid_sub
+
     def test_a_repr_shows_names_only(self) -> None:
         """Claims may be personal data, and a repr ends in logs."""
         assert repr(Claims({"sub": "7", "email": "ada@example.com"})) == "<Claims sub, email>"
