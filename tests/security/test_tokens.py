@@ -117,6 +117,10 @@ class TestConfig:
             {"algorithm": "RS256"},
             {"expires_delta": timedelta(0)},
             {"expires_delta": timedelta(minutes=-1)},
+            {"expires_delta": timedelta.max},
+            {"expires_delta": 15},
+            {"expires_delta": None},
+            {"leeway": 10},
             {"leeway": timedelta(seconds=-1)},
             {"leeway": timedelta(minutes=6)},
             {"issuer": ""},
@@ -145,7 +149,7 @@ class TestConfig:
         environment(ACCESS_TOKEN_EXPIRE_MINUTES="90")
         assert TokenConfig.from_env().expires_delta == timedelta(minutes=90)
 
-    @pytest.mark.parametrize("minutes", ["", "soon", "nan", "1e400", "0", "-5"])
+    @pytest.mark.parametrize("minutes", ["", "soon", "1e12", "nan", "1e400", "0", "-5"])
     def test_a_lifetime_that_is_no_time_is_refused(self, minutes: str) -> None:
         """Anything but a positive number of minutes ends the start-up."""
         with pytest.raises(ConfigurationError, match=r"ACCESS_TOKEN_EXPIRE_MINUTES|expires_delta"):
@@ -197,6 +201,20 @@ class TestEncode:
         """`timedelta(0)` gives a token that has expired, not one that never does."""
         with pytest.raises(TokenExpiredError):
             codec().decode(codec().encode({"sub": 1}, expires_delta=delta))
+
+    @pytest.mark.parametrize("delta", [30, 1.5, "30"])
+    def test_a_lifetime_is_a_timedelta(self, delta: Any) -> None:
+        """A bare number could be minutes or seconds; the message says what to pass."""
+        with pytest.raises(
+            TypeError, match=f"expires_delta must be a timedelta, such as .* got {type(delta).__name__}"
+        ):
+            codec().encode({"sub": 1}, expires_delta=delta)
+
+    @pytest.mark.parametrize("delta", [timedelta.max, timedelta.min])
+    def test_a_lifetime_beyond_the_calendar_is_a_value_error(self, delta: timedelta) -> None:
+        """What no date can hold is refused with words."""
+        with pytest.raises(ValueError, match="expires_delta must be at most 1,000 years"):
+            codec().encode({"sub": 1}, expires_delta=delta)
 
     def test_every_token_has_its_own_id(self) -> None:
         """Two tokens of one moment differ, and an id of the caller's own is kept."""
