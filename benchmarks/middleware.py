@@ -14,7 +14,7 @@ from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
 from benchmarks.harness import OURS, Case, Suite
-from benchmarks.middleware_peers import PEERS, PROBLEM_PEERS, usual_logger
+from benchmarks.middleware_peers import PEERS, fastapi_problem, usual_logger
 from fastapi_patterns import AppException, RequestLogConfig, RequestLogMiddleware, install_error_handlers, install_stack
 from fastapi_patterns.logs import JsonFormatter, JsonLines, RequestContextFilter
 
@@ -40,48 +40,58 @@ def suite() -> Suite:
     def on(app: FastAPI, *path: str, status: int = 200) -> Callable[[], object]:
         return _subject(loop, app, *path, status=status)
 
+    peers = {name: on(peer(_app())) for name, peer in PEERS.items()}
     return Suite(
         "middleware",
         [
             Case(
-                "request log as JSON, request id in and out",
+                "request log as JSON and id, direct sink",
                 _FLOOR,
                 {
                     "floor": on(_app()),
-                    f"{OURS}: direct sink": on(_logged(_app(), _direct())),
-                    f"{OURS}": on(_logged(_app())),
+                    OURS: on(_logged(_app(), _direct())),
                     "the usual @app.middleware('http') logger": on(_usual(_app())),
-                    **{name: on(peer(_app())) for name, peer in PEERS.items()},
+                    **peers,
                 },
             ),
             Case(
-                "the whole stack: log, CORS, catch-all, handlers",
+                "request log as JSON and id, through logging",
                 _FLOOR,
-                {
-                    "floor": on(_app()),
-                    f"{OURS}: direct sink": on(_stacked(_app(), _direct())),
-                    f"{OURS}": on(_stacked(_app())),
-                },
+                {"floor": on(_app()), OURS: on(_logged(_app()))},
             ),
             Case(
-                f"the whole stack on {_MANY} routes",
+                "the whole stack, direct sink",
+                _FLOOR,
+                {"floor": on(_app()), OURS: on(_stacked(_app(), _direct()))},
+            ),
+            Case(
+                "the whole stack, through logging",
+                _FLOOR,
+                {"floor": on(_app()), OURS: on(_stacked(_app()))},
+            ),
+            Case(
+                f"the whole stack on {_MANY} routes, direct sink",
                 f"a bare application with {_MANY} routes more",
-                {"floor": on(_app(_MANY)), f"{OURS}: direct sink": on(_stacked(_app(_MANY), _direct()))},
+                {"floor": on(_app(_MANY)), OURS: on(_stacked(_app(_MANY), _direct()))},
             ),
             Case(
-                "errors, without the log",
+                "an error that the route raises, without the log",
                 _FLOOR,
                 {
                     "floor": on(_app()),
-                    f"{OURS}: AppException": on(_with_handlers(_app()), "/app-exception", status=409),
+                    OURS: on(_with_handlers(_app()), "/app-exception", status=409),
                     "FastAPI: HTTPException": on(_app(), "/http-exception", status=409),
-                    f"{OURS}: 422": on(_with_handlers(_app()), "/validate", status=422),
+                    "fastapi-problem": on(fastapi_problem(_app()), "/http-exception", status=409),
+                },
+            ),
+            Case(
+                "a validation error, without the log",
+                _FLOOR,
+                {
+                    "floor": on(_app()),
+                    OURS: on(_with_handlers(_app()), "/validate", status=422),
                     "FastAPI: 422": on(_app(), "/validate", status=422),
-                    **{
-                        f"{name}: {what}": on(peer(_app()), path, status=status)
-                        for name, peer in PROBLEM_PEERS.items()
-                        for what, path, status in (("a problem", "/http-exception", 409), ("422", "/validate", 422))
-                    },
+                    "fastapi-problem": on(fastapi_problem(_app()), "/validate", status=422),
                 },
             ),
         ],

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
-__all__ = ["PEERS", "PROBLEM_PEERS", "usual_logger"]
+__all__ = ["PEERS", "fastapi_problem", "usual_logger"]
 
 
 def usual_logger(app: FastAPI, logger: logging.Logger) -> FastAPI:
@@ -128,4 +128,3 @@ PEERS: dict[str, Callable[[FastAPI], FastAPI]] = {
     "starlette-context (the id alone)": starlette_context,
     "structlog, pure ASGI": structlog_recipe,
 }
-PROBLEM_PEERS: dict[str, Callable[[FastAPI], FastAPI]] = {"fastapi-problem": fastapi_problem}

@@ -21,6 +21,16 @@ find_python() {
   die "fastapi-patterns needs Python 3.11 or newer; found $(python3 --version 2>&1 || echo none). Install one, or name it: PYTHON=/path/to/python3.11 $0"
 }
 
+# new_pip : a pip that knows --group, which came with 25.1. The one that a Python brings may be older, and an environment
+# whose making was interrupted may have none.
+new_pip() {
+  local pip=("$VENV/bin/python" -m pip)
+  "${pip[@]}" --version >/dev/null 2>&1 || "$VENV/bin/python" -m ensurepip >/dev/null 2>&1 ||
+    die "$VENV has no pip. Remove it and run this again: rm -rf $VENV"
+  "$VENV/bin/python" -c 'import pip, sys; sys.exit([int(n) for n in pip.__version__.split(".")[:2]] < [25, 1])' ||
+    "${pip[@]}" install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+}
+
 # ensure EXTRAS GROUP... : the package itself (editable, with these extras) and these dependency groups.
 # A stamp of pyproject.toml and the names makes the second run instant.
 ensure() {
@@ -33,14 +43,13 @@ ensure() {
     local python; python=$(find_python)
     say "Making $VENV with $("$python" --version)"
     "$python" -m venv "$VENV" || die "Could not make $VENV. On Debian and Ubuntu: apt install python3-venv"
-    # --group came with pip 25.1; the pip that a Python brings may be older.
-    "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
   fi
   local stamp group groups=() key
   key="$extras $* $(cksum < pyproject.toml)"
   for group in "$@"; do groups+=(--group "$group"); done
   stamp="$VENV/.installed-$(printf '%s' "$extras-$*" | tr -c 'a-z0-9-' '_')"
   if [ "$(cat "$stamp" 2>/dev/null)" != "$key" ]; then
+    new_pip
     say "Installing fastapi-patterns[$extras] and the groups: $*"
     "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extras]" "${groups[@]}"
     printf '%s' "$key" > "$stamp"

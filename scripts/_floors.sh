@@ -6,16 +6,18 @@ if [ ! -x "$VENV/bin/python" ]; then
   python=$(find_python)
   say "Making $VENV with $("$python" --version)"
   "$python" -m venv "$VENV"
-  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 fi
 key=$(cat pyproject.toml scripts/_floors.sh | cksum)
 if [ "$(cat "$VENV/.floors" 2>/dev/null)" != "$key" ]; then
+  new_pip
   say "Installing the lowest declared versions"
-  "$VENV/bin/python" scripts/_floors.py security db async-db http fast standard postgres > "$VENV/floors.txt"
+  "$VENV/bin/python" scripts/_floors.py \
+    security db async-db http fast standard postgres testing taskiq procrastinate redis > "$VENV/floors.txt"
   # Plain httpx: the TestClient of the oldest Starlette knows no httpx2. anyio: that Starlette takes a name from it that
   # newer ones have moved, with a warning, and warnings are errors here.
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$VENV/floors.txt" \
-    httpx "anyio<4.10" "pytest==9.*" pytest-asyncio hypothesis pytest-xdist uvicorn markdown-it-py email-validator structlog loguru
+    httpx "anyio<4.10" pytest-asyncio hypothesis pytest-xdist uvicorn markdown-it-py email-validator \
+    structlog loguru
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
   printf '%s' "$key" > "$VENV/.floors"
 fi

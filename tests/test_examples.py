@@ -24,3 +24,22 @@ def test_example(project: Path) -> None:
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert " passed" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("project", "path"),
+    [("users", "/users/"), ("async_database", "/notes?title=a"), ("background_tasks", "/users?email=ada@example.com")],
+)
+def test_a_first_request_finds_its_tables(project: str, path: str, tmp_path: Path) -> None:
+    """Started for the first time, as uvicorn starts it, an example with a database stores what it is sent."""
+    code = f"""
+from fastapi.testclient import TestClient
+from examples.{project}.app import app
+with TestClient(app) as client:
+    print(client.post({path!r}, json={{"email": "ada@example.com", "name": "Ada"}}).json()["id"])
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code]
+    for expected in ("1", "2") if project == "background_tasks" else ("1",):  # the second start finds the tables
+        ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert ran.stdout.strip() == expected, ran.stderr

@@ -135,7 +135,9 @@ def test_dir_lists_the_front_door() -> None:
 @pytest.mark.parametrize(
     ("name", "hidden", "message"),
     [
-        ("TokenCodec", "jose", "fastapi_patterns.security needs jose. Install it with pip install"),
+        ("TokenCodec", "jose", "fastapi_patterns.security needs python-jose. Install it with pip install"),
+        ("PasswordHasher", "argon2", "fastapi_patterns.security needs argon2-cffi. Install it with pip install"),
+        ("AsyncDatabase", "sqlalchemy", "fastapi_patterns.db.AsyncDatabase needs sqlalchemy. Install it with pip"),
         ("make_current_user", "passlib", "fastapi_patterns.security needs passlib. Install it with pip install"),
         ("Database", "sqlalchemy", "fastapi_patterns.db needs sqlalchemy. Install it with pip install"),
         ("HttpClient", "httpx2", "fastapi_patterns.http needs httpx2. Install it with pip install"),
@@ -143,7 +145,7 @@ def test_dir_lists_the_front_door() -> None:
 )
 def test_a_missing_extra_names_itself(name: str, hidden: str, message: str) -> None:
     """Without a room's packages its names raise an ImportError that holds the pip line."""
-    extra = {"TokenCodec": "security", "make_current_user": "security", "Database": "db", "HttpClient": "http"}[name]
+    extra = {"Database": "db", "AsyncDatabase": "async-db", "HttpClient": "http"}.get(name, "security")
     code = f"""
 import importlib.util, sys
 real = importlib.util.find_spec
@@ -155,4 +157,20 @@ except ImportError as error:
 """
     printed = run(code).strip()
     assert printed.startswith(f"{MissingExtraError.__name__} {hidden} {message}")
-    assert printed.endswith(f"'fastapi-patterns[{extra}]'.")
+    assert f" pip install 'fastapi-patterns[{extra}]'." in printed
+
+
+def test_a_room_without_its_packages_names_both_of_its_extras() -> None:
+    """`fastapi_patterns.db` misses SQLAlchemy before it knows what is imported from it: the message has both lines."""
+    code = """
+import sys
+sys.modules["sqlalchemy"] = None
+try:
+    from fastapi_patterns.db import AsyncDatabase
+except ImportError as error:
+    print(error)
+"""
+    assert run(code).strip() == (
+        "fastapi_patterns.db needs sqlalchemy. Install it with pip install 'fastapi-patterns[db]'. "
+        "For AsyncDatabase it is 'fastapi-patterns[async-db]'."
+    )

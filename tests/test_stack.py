@@ -16,6 +16,7 @@ from fastapi_patterns import (
     AppException,
     ConfigurationError,
     ConfigurationWarning,
+    Database,
     ErrorInfo,
     RequestLogConfig,
     install_stack,
@@ -352,6 +353,7 @@ def test_it_is_installed_once() -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
+        ({"resources": Database("sqlite://")}, r"resources must be a list, such as \[database\]; got Database"),
         ({"resources": [object()]}, "object is not an async context manager"),
         ({"resources": [io.StringIO()]}, "StringIO is not an async context manager"),
         ({"allow_origins": ["*"], "allow_credentials": True}, "let every website act as the user"),

@@ -1,5 +1,7 @@
 """Notes over AsyncDatabase; for PostgreSQL only the URL changes."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
@@ -26,7 +28,15 @@ class Note(Base):
 database = AsyncDatabase("sqlite:///notes.db", metadata=Base.metadata)  # or "postgresql://user@host/name"
 SessionDep = Annotated[AsyncSession, Depends(database.session)]
 
-app = FastAPI()
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Make the missing tables; an application that grows runs its migrations before it starts instead."""
+    await database.create_all()
+    yield
+
+
+app = FastAPI(lifespan=lifespan)
 install_stack(app, resources=[database])
 
 

@@ -1,5 +1,7 @@
 """A mail after the commit."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
@@ -28,7 +30,15 @@ tasks = TaskQueue()
 SessionDep = Annotated[Session, Depends(database.session)]
 TasksDep = Annotated[PendingTasks, Depends(tasks.pending)]
 
-app = FastAPI()
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Make the missing tables; an application that grows runs its migrations before it starts instead."""
+    database.create_all()
+    yield
+
+
+app = FastAPI(lifespan=lifespan)
 install_stack(app, resources=[database, tasks])  # the queue last: it drains while the database is open
 
 

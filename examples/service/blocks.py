@@ -35,7 +35,7 @@ UpstreamDep = Annotated[httpx2.AsyncClient, Depends(upstream.client)]
 
 def load_user(claims: Claims, session: SessionDep) -> User | None:
     """Find the user of a token; one who was deactivated is refused although the token is still good."""
-    user = session.get(User, int(claims.sub)) if claims.sub.isdecimal() else None
+    user = session.get(User, claims.int_sub)
     return user if user is not None and user.is_active else None
 
 

@@ -1,5 +1,8 @@
 """Starts the service and its upstream on loopback: `scripts/demo`, and with `--walk` drives it over HTTP.
 
+Serving uses DATABASE_URL when it is set; a walk writes accounts of its own and uses a database that is only named by
+`--database`. Without either it is a SQLite file that is gone afterwards.
+
 Nothing here is needed to use the library; it is the stage on which the service is shown.
 """
 
@@ -20,6 +23,7 @@ import httpx2
 
 HOST = "127.0.0.1"
 EMAIL, PASSWORD = "ada@example.com", "correct horse battery staple"
+ADMIN_EMAIL = "admin@example.com"
 START_TIMEOUT_S = 30.0
 
 
@@ -27,17 +31,21 @@ def main() -> int:
     """Serve until Ctrl-C, or walk."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--walk", action="store_true", help="drive the service over HTTP and exit")
-    walking = parser.parse_args().walk
+    parser.add_argument("--database", metavar="URL", help="the database to use, also for a walk")
+    asked = parser.parse_args()
+    walking = asked.walk
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that both processes end with this one
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="fastapi-patterns-")))
         port = free_port() if walking else wanted_port()
         secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe(64)
         upstream_port = free_port()
+        database_url = asked.database or (None if walking else os.environ.get("DATABASE_URL"))
+        database_url = database_url or f"sqlite:///{folder}/service.db"
         environment = {
             **os.environ,
             "SECRET_KEY": secret_key,
-            "DATABASE_URL": os.environ.get("DATABASE_URL", f"sqlite:///{folder}/service.db"),
+            "DATABASE_URL": database_url,
             "UPSTREAM_URL": f"http://{HOST}:{upstream_port}",
         }
         log = folder / "service.log" if walking else None
@@ -52,11 +60,12 @@ def main() -> int:
             if log is not None:
                 print(log.read_text(), file=sys.stderr)
             return 1
+        admin_password = new_administrator(database_url)
         if log is not None:
             from examples.service.walk import walk
 
-            return walk(url, secret_key, log)
-        show(url)
+            return walk(url, secret_key, (ADMIN_EMAIL, admin_password), log)
+        show(url, admin_password)
         try:
             return running.wait()
         except KeyboardInterrupt:
@@ -64,15 +73,28 @@ def main() -> int:
             return 0
 
 
-def show(url: str) -> None:
+def new_administrator(database_url: str) -> str:
+    """Make the administrator and return the password, which is a new one at each start."""
+    from examples.service.administrator import make_administrator
+    from fastapi_patterns import Database
+
+    password = secrets.token_urlsafe(12)
+    database = Database(database_url)
+    make_administrator(database, ADMIN_EMAIL, password)
+    database.engine.dispose()
+    return password
+
+
+def show(url: str, admin_password: str) -> None:
     """Make an account and print where to use it."""
     account = {"email": EMAIL, "name": "Ada", "password": PASSWORD}
     answer = httpx2.post(f"{url}/auth/register", json=account)
     if answer.status_code not in (201, 409):  # 409: a database of one's own that has her already
         print(f"Could not register {EMAIL}: {answer.status_code} {answer.text}", file=sys.stderr)
-    print(f"\n  The service:  {url}/docs   (Authorize with the login below)")
-    print(f"  Login:        {EMAIL} / {PASSWORD}")
-    print("  Stop:         Ctrl-C\n", flush=True)
+    print(f"\n  The service:   {url}/docs   (Authorize with a login below)")
+    print(f"  Login:         {EMAIL} / {PASSWORD}")
+    print(f"  Administrator: {ADMIN_EMAIL} / {admin_password}")
+    print("  Stop:          Ctrl-C\n", flush=True)
 
 
 def wanted_port() -> int:

@@ -72,6 +72,14 @@ def test_an_expired_token_is_refused(client: TestClient, login: Login) -> None:
     assert client.get("/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
 
 
+@pytest.mark.parametrize("subject", ["ada", "1" * 23])
+def test_a_subject_that_is_no_id_is_refused(client: TestClient, login: Login, subject: str) -> None:
+    """A signed token for something else than a user of ours is a bad token, not a failure."""
+    login()
+    token = tokens.encode({"sub": subject})
+    assert client.get("/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+
+
 def test_a_deactivated_user_is_refused(client: TestClient, login: Login, db: Session) -> None:
     """A token that is still good does not help a user who was switched off."""
     headers = login()

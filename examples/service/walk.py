@@ -1,5 +1,6 @@
 """Drives the running service as a client would, one line a step; any surprise ends in a non-zero exit."""
 
+import secrets
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -12,8 +13,10 @@ import httpx2
 from fastapi_patterns import TokenCodec, TokenConfig
 
 ALLOWED, FOREIGN = "http://localhost:5173", "https://evil.example"
-ADA = {"email": "ada@example.com", "name": "Ada", "password": "correct horse"}
-EVE = {"email": "eve@example.com", "name": "Eve", "password": "battery staple"}
+# New addresses each time, so that a walk on a database that is kept can be taken again.
+_RUN = secrets.token_hex(4)
+ADA = {"email": f"ada-{_RUN}@example.com", "name": "Ada", "password": "correct horse"}
+EVE = {"email": f"eve-{_RUN}@example.com", "name": "Eve", "password": "battery staple"}
 
 Check = Callable[[httpx2.Response], bool]
 
@@ -41,11 +44,19 @@ class Walk:
         return answer.json() if answer.headers.get("content-type", "").endswith("json") else None
 
 
-def walk(url: str, secret_key: str, log: Path) -> int:
-    """Take every step and show the log that the service wrote; 0 when nothing surprised."""
+def walk(url: str, secret_key: str, admin: tuple[str, str], log: Path) -> int:
+    """Take every step and show the log that the service wrote; 0 when nothing surprised.
+
+    Args:
+        url: Where the service is.
+        secret_key: The service's own, to sign a token that has expired.
+        admin: E-mail and password of an administrator.
+        log: The file that the service logs to.
+    """
     with httpx2.Client(base_url=url, timeout=10) as client:
         taken = Walk(client)
         headers = _accounts(taken, TokenCodec(TokenConfig(secret_key=secret_key)))
+        _administrator(taken, *admin)
         _notes_and_errors(taken, headers)
         _upstream(taken)
         _cors(taken)
@@ -74,6 +85,19 @@ def _accounts(taken: Walk, tokens: TokenCodec) -> Mapping[str, str]:
     taken.step("a tampered token", "GET", "/me", headers={"Authorization": f"Bearer {tampered}"}, status=401)
     taken.step("not an administrator", "GET", "/admin/users", headers=headers, status=403)
     return headers
+
+
+def _administrator(taken: Walk, email: str, password: str) -> None:
+    login = {"username": email, "password": password}
+    token = taken.step("an administrator logs in", "POST", "/auth/login", data=login, status=200)["access_token"]
+    taken.step(
+        "and lists the users",
+        "GET",
+        "/admin/users",
+        headers={"Authorization": f"Bearer {token}"},
+        status=200,
+        check=lambda a: {email, ADA["email"]} <= {user["email"] for user in a.json()} and "password" not in a.text,
+    )
 
 
 def _notes_and_errors(taken: Walk, headers: Mapping[str, str]) -> None:

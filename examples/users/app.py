@@ -1,5 +1,7 @@
 """Create a user and read one."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
@@ -41,7 +43,15 @@ class UserOut(UserIn):
 database = Database("sqlite:///users.db", metadata=Base.metadata)
 SessionDep = Annotated[Session, Depends(database.session)]
 
-app = FastAPI()
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Make the missing tables; an application that grows runs its migrations before it starts instead."""
+    database.create_all()
+    yield
+
+
+app = FastAPI(lifespan=lifespan)
 install_stack(app, resources=[database])
 
 

@@ -122,6 +122,10 @@ if not TYPE_CHECKING:  # a __getattr__ that type checkers see would hide misspel
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
+        if name == "AsyncDatabase":  # its room stands on a smaller extra, and would name that one
+            from fastapi_patterns._optional import require
+
+            require("sqlalchemy", "greenlet", extra="async-db", room="fastapi_patterns.db.AsyncDatabase")
         value = getattr(import_module(f"{__name__}.{room}"), name)
         globals()[name] = value
         return value

@@ -84,6 +84,8 @@ def install_stack(
         raise ConfigurationError("install_stack(app) has been called before; call it once, with everything")
     if app.middleware_stack is not None:
         raise ConfigurationError("install_stack(app) must be called before the application serves its first request")
+    if not isinstance(resources, Sequence):
+        raise ConfigurationError(f"resources must be a list, such as [database]; got {type(resources).__name__}")
     for resource in resources:
         if not isinstance(resource, AbstractAsyncContextManager):
             raise ConfigurationError(
@@ -91,16 +93,8 @@ def install_stack(
                 "it needs __aenter__ and __aexit__"
             )
     chosen = EnvelopeRenderer() if renderer is None else renderer
-    cors = None
-    if allow_origins or allow_origin_regex is not None:
-        header = (RequestLogConfig() if request_log is None else request_log).request_id_header
-        cors = cors_options(
-            allow_origins=allow_origins,
-            allow_origin_regex=allow_origin_regex,
-            allow_credentials=allow_credentials,
-            allow_headers=("Authorization", "Content-Type", header),
-            expose_headers=(header,),
-        )
+    log_config = RequestLogConfig() if request_log is None else request_log
+    cors = _cors(allow_origins, allow_origin_regex, allow_credentials, log_config.request_id_header)
     install_error_handlers(
         app,
         renderer=chosen,
@@ -108,7 +102,7 @@ def install_stack(
         validation_status=validation_status,
         html=html,
     )
-    outer = _outer(request_log, cors, Responder(chosen, html))
+    outer = _outer(log_config, cors, Responder(chosen, html))
     stack = Stack(tuple(resources), outer, (Middleware(ResponseMarkMiddleware),))
     _fix_middleware_order(app, stack)
     _open_resources(app, resources)
@@ -144,9 +138,21 @@ def _merged(resources: Sequence[Resource], own: ExceptionMap | None) -> Exceptio
     return {**merged, **(own or {})}
 
 
-def _outer(
-    request_log: RequestLogConfig | None, cors: Mapping[str, Any] | None, respond: Responder
-) -> tuple[Middleware, ...]:
+def _cors(
+    origins: Sequence[object], origin_regex: str | None, credentials: bool, id_header: str
+) -> Mapping[str, Any] | None:
+    if not origins and origin_regex is None:
+        return None
+    return cors_options(
+        allow_origins=origins,
+        allow_origin_regex=origin_regex,
+        allow_credentials=credentials,
+        allow_headers=("Authorization", "Content-Type", id_header),
+        expose_headers=(id_header,),
+    )
+
+
+def _outer(request_log: RequestLogConfig, cors: Mapping[str, Any] | None, respond: Responder) -> tuple[Middleware, ...]:
     return (
         Middleware(RequestLogMiddleware, request_log),
         *([Middleware(CorsMiddleware, **cors)] if cors else []),

@@ -175,6 +175,40 @@ def test_a_loader_that_cannot_work_is_refused_at_start(load_user: Any, problem: 
         make_current_user(load_user, tokens=TOKENS, token_url="auth/login")
 
 
+@pytest.mark.parametrize(
+    ("tokens", "got"),
+    [
+        (TOKENS.config, "an instance of TokenConfig"),
+        (TokenCodec, "TokenCodec"),
+        ("a secret", "an instance of str"),
+        (b"a secret", "an instance of bytes"),
+        (None, "an instance of NoneType"),
+    ],
+)
+def test_what_cannot_decode_is_refused_at_start_up(tokens: Any, got: str) -> None:
+    """A config, a class or a secret in place of the codec is an error at once, not at the first request."""
+    with pytest.raises(ConfigurationError, match=f"tokens must be a codec.*got {got}$") as caught:
+        make_current_user(load_dict, tokens=tokens, token_url="auth/login")
+    assert "secret" not in str(caught.value)
+
+
+def test_another_object_may_decode() -> None:
+    """A codec of the application's own is one with the same `decode`."""
+
+    class Codec:
+        def decode(self, token: str) -> Claims:
+            return TOKENS.decode(token)
+
+    get_current_user = make_current_user(load_dict, tokens=Codec(), token_url="auth/login")  # type: ignore[arg-type]
+    app = FastAPI()
+
+    @app.get("/me")
+    async def me(user: Annotated[Any, Depends(get_current_user)]) -> Any:
+        return user
+
+    assert TestClient(app).get("/me", headers=bearer()).json() == {"id": "7"}
+
+
 @pytest.mark.parametrize("checks", [(), ("not callable",), (len, None)])
 def test_requiring_nothing_is_refused(checks: tuple[Any, ...]) -> None:
     """A check that checks nothing would let everybody in."""
@@ -329,6 +363,42 @@ def test_optional_is_none_without_a_credential(shop: Shop) -> None:
     """Everybody gets in; the user is there for those who are logged in."""
     assert shop.client.get("/optional").json() is None
     assert shop.client.get("/optional", headers=bearer()).json() == {"id": "7"}
+
+
+def load_number(claims: Claims) -> dict[str, int]:
+    """A loader whose users have numbers."""
+    return {"id": claims.int_sub}
+
+
+async def load_number_async(claims: Claims) -> dict[str, int]:
+    """The same, async."""
+    return {"id": claims.int_sub}
+
+
+@pytest.mark.parametrize("load_user", [load_number, load_number_async])
+@pytest.mark.parametrize("subject", ["abc", "1" * 23, str(2**63)])
+def test_a_subject_of_another_kind_is_a_bad_token(
+    subject: str, load_user: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A signed token whose subject is no id reads like every bad token: a 401, and the reason only in the log."""
+    client = me_app(load_user)
+    assert client.get("/me", headers=bearer(7)).json() == {"id": 7}
+    with caplog.at_level(logging.INFO, "fastapi_patterns.auth"):
+        answer = client.get("/me", headers=bearer(subject))
+    assert answer.status_code == 401
+    assert answer.json() == {"detail": "Could not validate credentials"}
+    assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert caplog.messages == ["authentication failed: claim 'sub' is not an integer of 64 bits"]
+
+
+def test_another_error_of_the_loader_stays_one() -> None:
+    """A ValueError may be a mistake of the loader's own, and is not hidden behind a 401."""
+
+    def load_user(claims: Claims) -> dict[str, int]:
+        return {"id": int(claims.sub)}
+
+    with pytest.raises(ValueError, match="invalid literal"):
+        me_app(load_user).get("/me", headers=bearer("abc"))
 
 
 @pytest.mark.parametrize("path", ["/me", "/optional"])

@@ -1,12 +1,16 @@
 """The harness computes what it says, with a clock that the test moves."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.harness import Case, Suite, measure, ratios
+from benchmarks.harness import OURS, Case, Suite, measure, ratios
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 class FakeClock:
@@ -94,6 +98,18 @@ def test_a_case_needs_a_floor() -> None:
     """A case without a floor is refused when it is made."""
     with pytest.raises(ValueError, match="has no subject 'floor'"):
         Case("a case", "nothing", {"ours": lambda: None})
+
+
+def test_ours_has_one_name_in_every_case() -> None:
+    """Whoever reads the JSON finds our rows by `"subject": "fastapi-patterns"`, one a case, and no case twice."""
+    code = (
+        "import json; from benchmarks.__main__ import SUITES; made = {name: SUITES[name]() for name in SUITES}; "
+        "print(json.dumps([[name, case.name, list(case.subjects)] for name in made for case in made[name].cases]))"
+    )
+    cases = json.loads(subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True))
+    assert {suite for suite, _, _ in cases} == set(command.SUITES)
+    assert all([subject for subject in subjects if OURS in subject] == [OURS] for _, _, subjects in cases)
+    assert len({case for _, case, _ in cases}) == len(cases)
 
 
 def test_json_holds_the_agreed_members(

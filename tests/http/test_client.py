@@ -1,6 +1,7 @@
 """HttpClient: one client with the application's life, and failures that become the right answer."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -24,6 +25,11 @@ def failing(error: Callable[[httpx2.Request], Exception]) -> httpx2.MockTranspor
 def answering(status: int, **headers: str) -> httpx2.MockTransport:
     """An upstream that answers like this."""
     return httpx2.MockTransport(lambda request: httpx2.Response(status, headers=headers, json={"upstream": "secret"}))
+
+
+def saying(body: bytes, **headers: str) -> httpx2.MockTransport:
+    """An upstream that answers 200 with these bytes."""
+    return httpx2.MockTransport(lambda request: httpx2.Response(200, headers=headers, content=body))
 
 
 def answer_with(upstream: HttpClient) -> Any:
@@ -66,16 +72,51 @@ def test_an_answer_is_passed_on() -> None:
         (answering(500), 502, "Another service failed"),
         (answering(401), 502, "Another service failed"),
         (answering(404), 502, "Another service failed"),
+        (saying(b"<html>Sign in to the secret network</html>"), 502, "Another service failed"),
+        (saying(b""), 502, "Another service failed"),
+        (saying(b'{"secret": "'), 502, "Another service failed"),
+        (saying(b'"secret \xff"'), 502, "Another service failed"),
+        (saying(b"[" * 100_000), 502, "Another service failed"),
+        (saying(b"secret", **{"content-encoding": "gzip"}), 502, "Another service failed"),
         (answering(302, location="http://169.254.169.254/"), 502, "Another service failed"),
     ],
 )
 def test_a_failure_of_theirs_is_no_500_of_ours(transport: httpx2.MockTransport, status: int, error: str) -> None:
-    """Timeouts 504, no free connection 503, the rest 502; their 401 and redirects are not forwarded."""
+    """Timeouts 504, no free connection 503, the rest 502, a body that is no JSON too; nothing is forwarded."""
     answer = answer_with(HttpClient("http://upstream.example", transport=transport))
     assert answer.status_code == status
     assert answer.json() == {"error": error}
     assert "www-authenticate" not in answer.headers
     assert answer.headers.get("retry-after") == ("1" if status == 503 else None)
+
+
+def test_a_body_that_is_no_json_is_a_decoding_error() -> None:
+    """It is httpx2's failure with its request, and what code on httpx catches today; the body is not in it."""
+
+    async def read() -> None:
+        async with HttpClient("http://upstream.example", transport=saying(b"secret")) as upstream:
+            response = await (await upstream.client()).get("thing")
+            with pytest.raises(httpx2.DecodingError, match="the body is not JSON") as caught:
+                response.json()
+            assert isinstance(caught.value, json.JSONDecodeError)
+            assert caught.value.request is response.request
+            assert caught.value.__suppress_context__
+            assert "secret" not in repr(vars(caught.value))
+
+    asyncio.run(read())
+
+
+def test_an_own_jsondecodeerror_stays_a_500() -> None:
+    """A mistake of the application's own is not blamed on the upstream."""
+    app = FastAPI()
+    install_stack(app, resources=[HttpClient("http://upstream.example", transport=saying(b"{}"))])
+
+    @app.get("/")
+    async def route() -> Any:
+        return json.loads("not JSON")
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.get("/").status_code == 500
 
 
 def test_it_lives_with_the_application() -> None:

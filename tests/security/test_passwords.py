@@ -3,13 +3,17 @@
 import base64
 import hashlib
 import hmac
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import argon2
 import bcrypt
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import PasswordError, PasswordHasher, hash_password, verify_password
@@ -87,6 +91,32 @@ OLDER_HASHES: dict[str, Callable[[], str]] = {
     "md5_crypt": lambda: passlib_hash("md5_crypt"),
     "phpass": lambda: passlib_hash("phpass", rounds=7),
     "scrypt": lambda: passlib_hash("scrypt", rounds=4),
+    "sha1_crypt": lambda: passlib_hash("sha1_crypt", rounds=10),
+    "sun_md5_crypt": lambda: passlib_hash("sun_md5_crypt", rounds=10),
+    "bsdi_crypt": lambda: passlib_hash("bsdi_crypt", rounds=11),
+    "apr_md5_crypt": lambda: passlib_hash("apr_md5_crypt"),
+    "atlassian_pbkdf2_sha1": lambda: passlib_hash("atlassian_pbkdf2_sha1"),
+    "cta_pbkdf2_sha1": lambda: passlib_hash("cta_pbkdf2_sha1", rounds=10),
+    "dlitz_pbkdf2_sha1": lambda: passlib_hash("dlitz_pbkdf2_sha1", rounds=10),
+    "grub_pbkdf2_sha512": lambda: passlib_hash("grub_pbkdf2_sha512", rounds=10),
+    "scram": lambda: passlib_hash("scram", rounds=10),
+    "fshp": lambda: passlib_hash("fshp", rounds=10),
+    "mssql2005": lambda: passlib_hash("mssql2005"),
+    "oracle11": lambda: passlib_hash("oracle11"),
+    "ldap_salted_md5": lambda: passlib_hash("ldap_salted_md5"),
+    "ldap_salted_sha1": lambda: passlib_hash("ldap_salted_sha1"),
+    "ldap_salted_sha256": lambda: passlib_hash("ldap_salted_sha256"),
+    "ldap_salted_sha512": lambda: passlib_hash("ldap_salted_sha512"),
+    "ldap_pbkdf2_sha1": lambda: passlib_hash("ldap_pbkdf2_sha1", rounds=10),
+    "ldap_pbkdf2_sha256": lambda: passlib_hash("ldap_pbkdf2_sha256", rounds=10),
+    "ldap_pbkdf2_sha512": lambda: passlib_hash("ldap_pbkdf2_sha512", rounds=10),
+    "ldap_md5_crypt": lambda: passlib_hash("ldap_md5_crypt"),
+    "ldap_sha1_crypt": lambda: passlib_hash("ldap_sha1_crypt", rounds=10),
+    "ldap_sha256_crypt": lambda: passlib_hash("ldap_sha256_crypt", rounds=1000),
+    "ldap_sha512_crypt": lambda: passlib_hash("ldap_sha512_crypt", rounds=1000),
+    "ldap_bsdi_crypt": lambda: passlib_hash("ldap_bsdi_crypt", rounds=11),
+    "ldap_bcrypt": lambda: "{CRYPT}" + bcrypt.hashpw(RAW, SALT).decode(),
+    "ldap_argon2": lambda: "{ARGON2}" + argon2.PasswordHasher(1, 64, 1).hash(RAW),
 }
 
 
@@ -102,6 +132,46 @@ def test_an_older_hash_is_verified_and_renewed(scheme: str, hasher: PasswordHash
     assert renewed is not None
     assert renewed.startswith("$argon2id$")
     assert hasher.verify_and_update(PASSWORD, renewed) == (True, None)
+
+
+@pytest.mark.parametrize("scheme", ["des_crypt", "django_des_crypt", "ldap_des_crypt"])
+def test_des_crypt_matches_eight_bytes_and_no_more(scheme: str, hasher: PasswordHasher) -> None:
+    """DES ignores what follows the 8th byte; a longer password does not match, unless the application says so."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import passlib.hash
+
+        stored = getattr(passlib.hash, scheme).hash("passw0rd")
+    assert hasher.verify("passw0rd", stored) is True
+    assert hasher.verify("passw0rx", stored) is False
+    assert hasher.verify("passw0rd!", stored) is False
+    older = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1, truncate_bcrypt=True)
+    assert older.verify("passw0rd!", stored) is True
+    assert older.verify("Passw0rd!", stored) is False
+
+
+UNSALTED = {
+    "plaintext": PASSWORD,
+    "hex_md5": hashlib.md5(RAW, usedforsecurity=False).hexdigest(),
+    "hex_sha1": hashlib.sha1(RAW, usedforsecurity=False).hexdigest(),
+    "hex_sha256": hashlib.sha256(RAW).hexdigest(),
+    "django unsalted md5": "md5$$" + hashlib.md5(RAW, usedforsecurity=False).hexdigest(),
+    "django unsalted sha1": "sha1$$" + hashlib.sha1(RAW, usedforsecurity=False).hexdigest(),
+    "ldap_sha1": "{SHA}" + base64.b64encode(hashlib.sha1(RAW, usedforsecurity=False).digest()).decode(),
+    "ldap_plaintext": "{plaintext}" + PASSWORD,
+    **{scheme: passlib_hash(scheme) for scheme in ("nthash", "bsd_nthash", "mysql323", "mysql41", "mssql2000")},
+    "lmhash": passlib_hash("lmhash", truncate_error=False),
+    "cisco_type7": passlib_hash("cisco_type7"),
+    "fshp without a salt": passlib_hash("fshp", rounds=10, salt=b""),
+    "md5_crypt without a salt": passlib_hash("md5_crypt", salt=""),
+}
+
+
+@pytest.mark.parametrize("scheme", UNSALTED)
+def test_a_hash_without_a_salt_never_matches(scheme: str, hasher: PasswordHasher, argon2_checks: list[bytes]) -> None:
+    """Plain text, what a table of hashes finds and what can be read back are no match for the right password either."""
+    assert hasher.verify(PASSWORD, UNSALTED[scheme]) is False
+    assert argon2_checks == [RAW]
 
 
 def test_a_new_hash_is_argon2id_of_the_recommended_strength() -> None:
@@ -142,22 +212,62 @@ def test_what_cannot_be_hashed_is_a_password_error(password: str, hasher: Passwo
     assert hasher.verify(password, hasher.hash("x")) is False
 
 
+MUTATED = [make() for make in OLDER_HASHES.values()]
+
 GARBAGE = [
     None, "", "!", "x", "$", "plaintext", "$argon2id$", "$argon2id$v=19$m=64,t=1,p=1$YWJj", "$argon2id$v=19$m=x$a$b",
     "$2b$04$", "$2b$04$" + "x" * 52, "$2b$99$" + "." * 53, "$2b$03$" + "." * 53, "$2x$04$" + "." * 53,
     "$pbkdf2-sha256$29000$$", "$pbkdf2-sha256$1212$4vjV83LKPjQzk31VI4E0Vw$", "$scrypt$ln=99,r=8,p=1$YWJj$YWJj",
     "$5$rounds=1000$salt", "$6$", "pbkdf2_sha256$10$salt$", "sha1$salt$", "md5$$", "\ud800", "\0", "é" * 60,
+    "$P$", "$H$", b"$P$", b"\xff\xfe", b"", 5, 0, True, range(3), ["$2b$"], {}, 1.5,
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("stored", GARBAGE, ids=repr)
-def test_a_hash_that_is_none_costs_one_check(
-    stored: str | None, hasher: PasswordHasher, argon2_checks: list[bytes]
-) -> None:
+def test_a_hash_that_is_none_costs_one_check(stored: Any, hasher: PasswordHasher, argon2_checks: list[bytes]) -> None:
     """No hash, an empty or a damaged one: a clean False at the cost of a real verification."""
     assert hasher.verify("a password", stored) is False
     assert argon2_checks == [b"a password"]
     assert hasher.verify_and_update("a password", stored) == (False, None)
+
+
+@pytest.mark.parametrize("password", [None, 5, ["a password"], bytearray(b"a password"), range(3)], ids=repr)
+def test_a_password_that_is_no_text_never_matches(
+    password: Any, hasher: PasswordHasher, argon2_checks: list[bytes]
+) -> None:
+    """A missing form field or a JSON number is a clean False at the usual cost, and is not hashed."""
+    assert hasher.verify(password, hasher.hash("a password")) is False
+    assert hasher.verify_and_update(password, None) == (False, None)
+    assert len(argon2_checks) == 2
+    with pytest.raises(PasswordError, match="valid Unicode text"):
+        hasher.hash(password)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+@pytest.mark.parametrize("scheme", ["2b", "pbkdf2_sha256", "argon2i"])
+def test_a_hash_from_a_binary_column_is_verified(
+    scheme: str, kind: Callable[[bytes], bytes], hasher: PasswordHasher
+) -> None:
+    """Bytes, as a LargeBinary column gives them, are the same hash, and are renewed as text."""
+    stored = kind(OLDER_HASHES[scheme]().encode())
+    assert hasher.verify("wrong", stored) is False
+    matched, renewed = hasher.verify_and_update(PASSWORD, stored)
+    assert matched is True
+    assert renewed is not None
+    assert hasher.needs_update(renewed.encode()) is False
+
+
+@hypothesis.settings(max_examples=3000 if os.environ.get("SLOW") else 200, deadline=None)
+@given(data=st.data())
+def test_a_mutated_hash_raises_nothing(data: st.DataObject) -> None:
+    """Cut, doubled or changed anywhere, a stored hash gives a bool, and only the whole one lets its password in."""
+    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    whole = data.draw(st.sampled_from(MUTATED))
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, len(whole)))
+    stored = whole[:start] + data.draw(st.text(max_size=4)) + whole[end:]
+    assert hasher.verify("another password", stored) is False
+    assert hasher.verify_and_update(PASSWORD, stored)[0] in ((True,) if stored == whole else (True, False))
 
 
 def test_a_real_check_is_not_doubled(hasher: PasswordHasher, argon2_checks: list[bytes]) -> None:
@@ -180,6 +290,17 @@ def test_a_real_check_is_not_doubled(hasher: PasswordHasher, argon2_checks: list
         "$scrypt$ln=24,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$" + "A" * 43,
         "$scrypt$ln=4,r=8,p=999$MDEyMzQ1Njc4OWFiY2RlZg$" + "A" * 43,
         "$P$S" + "." * 30,
+        "$sha1$999999999$salt$" + "." * 28,
+        "$md5,rounds=999999999$salt$$" + "." * 22,
+        "_zzzzsalt" + "." * 11,
+        "$p5k2$3b9ac9ff$" + "A" * 22 + "==$" + "A" * 27 + "=",
+        "$p5k2$3b9ac9ff$" + "A" * 16 + "$" + "." * 32,
+        "grub.pbkdf2.sha512.999999999." + "AB" * 16 + "." + "AB" * 64,
+        "$scram$999999999$HWOslRKCkLKWkrI2$sha-1=u.4EJILDzzEICquHw8r1KHfuTJM",
+        "{FSHP1|16|999999999}" + "A" * 64,
+        "{PBKDF2-SHA256}999999999$MDEyMzQ1Njc4OWFiY2RlZg$" + "." * 43,
+        "{CRYPT}$6$rounds=999999999$salt$" + "." * 86,
+        "{CRYPT}$2b$31$" + "." * 53,
     ],
     ids=lambda stored: stored[:24],
 )

@@ -117,6 +117,10 @@ class TestConfig:
             {"algorithm": "RS256"},
             {"expires_delta": timedelta(0)},
             {"expires_delta": timedelta(minutes=-1)},
+            {"expires_delta": timedelta.max},
+            {"expires_delta": 15},
+            {"expires_delta": None},
+            {"leeway": 10},
             {"leeway": timedelta(seconds=-1)},
             {"leeway": timedelta(minutes=6)},
             {"issuer": ""},
@@ -145,7 +149,7 @@ class TestConfig:
         environment(ACCESS_TOKEN_EXPIRE_MINUTES="90")
         assert TokenConfig.from_env().expires_delta == timedelta(minutes=90)
 
-    @pytest.mark.parametrize("minutes", ["", "soon", "nan", "1e400", "0", "-5"])
+    @pytest.mark.parametrize("minutes", ["", "soon", "1e12", "nan", "1e400", "0", "-5"])
     def test_a_lifetime_that_is_no_time_is_refused(self, minutes: str) -> None:
         """Anything but a positive number of minutes ends the start-up."""
         with pytest.raises(ConfigurationError, match=r"ACCESS_TOKEN_EXPIRE_MINUTES|expires_delta"):
@@ -197,6 +201,20 @@ class TestEncode:
         """`timedelta(0)` gives a token that has expired, not one that never does."""
         with pytest.raises(TokenExpiredError):
             codec().decode(codec().encode({"sub": 1}, expires_delta=delta))
+
+    @pytest.mark.parametrize("delta", [30, 1.5, "30"])
+    def test_a_lifetime_is_a_timedelta(self, delta: Any) -> None:
+        """A bare number could be minutes or seconds; the message says what to pass."""
+        with pytest.raises(
+            TypeError, match=f"expires_delta must be a timedelta, such as .* got {type(delta).__name__}"
+        ):
+            codec().encode({"sub": 1}, expires_delta=delta)
+
+    @pytest.mark.parametrize("delta", [timedelta.max, timedelta.min])
+    def test_a_lifetime_beyond_the_calendar_is_a_value_error(self, delta: timedelta) -> None:
+        """What no date can hold is refused with words."""
+        with pytest.raises(ValueError, match="expires_delta must be at most 1,000 years"):
+            codec().encode({"sub": 1}, expires_delta=delta)
 
     def test_every_token_has_its_own_id(self) -> None:
         """Two tokens of one moment differ, and an id of the caller's own is kept."""
@@ -516,6 +534,57 @@ class TestClaims:
     def test_scopes(self, values: dict[str, Any], scopes: set[str]) -> None:
         """A blank-separated string or a list; anything else grants nothing."""
         assert Claims(values).scopes == scopes
+
+    @pytest.mark.parametrize("subject", [0, 7, -1, 2**63 - 1, -(2**63)])
+    def test_an_integer_comes_back(self, subject: int) -> None:
+        """What was signed as an int is read as one, up to the size that databases hold."""
+        claims = codec().decode(codec().encode({"sub": subject}))
+        assert (claims.sub, claims.int_sub) == (str(subject), subject)
+
+    def test_a_uuid_comes_back(self) -> None:
+        """What was signed as a UUID is read as one."""
+        subject = UUID("c0ffee00-1234-4abc-8def-0123456789ab")
+        assert codec().decode(codec().encode({"sub": subject})).uuid_sub == subject
+
+    @pytest.mark.parametrize(
+        "subject",
+        [
+            "abc",
+            "1" * 23,
+            str(2**63),
+            str(-(2**63) - 1),
+            "1" * 5000,
+            "7.0",
+            "+7",
+            "-0",
+            "007",
+            " 7",
+            "7\n",
+            "1_0",
+            "\u0667",
+        ],
+    )
+    def test_a_subject_that_is_no_integer_is_a_token_error(self, subject: str) -> None:
+        """Neither a ValueError, nor an overflow in the database, nor a second spelling of somebody's id."""
+        with pytest.raises(TokenClaimsError, match=r"^claim 'sub' is not an integer of 64 bits$") as caught:
+            _ = Claims({"sub": subject}).int_sub
+        assert caught.value.claim == "sub"
+
+    @pytest.mark.parametrize(
+        "subject",
+        [
+            "7",
+            "c0ffee0012344abc8def0123456789ab",
+            "{c0ffee00-1234-4abc-8def-0123456789ab}",
+            "C0FFEE00-1234-4ABC-8DEF-0123456789AB",
+            "urn:uuid:c0ffee00-1234-4abc-8def-0123456789ab",
+            "c0ffee00-1234-4abc-8def-0123456789ab\n",
+        ],
+    )
+    def test_a_subject_that_is_no_uuid_is_a_token_error(self, subject: str) -> None:
+        """Only the form that was signed is one."""
+        with pytest.raises(TokenClaimsError, match=r"^claim 'sub' is not a UUID$"):
+            _ = Claims({"sub": subject}).uuid_sub
 
     def test_a_repr_shows_names_only(self) -> None:
         """Claims may be personal data, and a repr ends in logs."""

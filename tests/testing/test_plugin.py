@@ -126,6 +126,105 @@ def test_the_test_and_the_application_share_a_transaction(project: pytest.Pytest
     project.runpytest_subprocess().assert_outcomes(passed=3)
 
 
+CONCURRENT = """
+from concurrent.futures import ThreadPoolExecutor
+
+def post(client, path, times):
+    with ThreadPoolExecutor(times) as pool:
+        return [answer.status_code for answer in pool.map(lambda _: client.post(path), range(times))]
+
+def test_requests_at_once(client):
+    assert post(client, "/users", 50) == [200] * 50
+    assert len(client.get("/users").json()) == {rows}
+
+def test_the_next_test_starts_empty(client):
+    assert client.get("/users").json() == []
+"""
+
+
+def test_requests_at_once_take_turns(project: pytest.Pytester) -> None:
+    """More requests than worker threads, at once through `client`, with tasks and an open `db`: all are served."""
+    project.makepyfile(
+        test_it=CONCURRENT.replace("{rows}", "50"),
+        test_with_db="""
+        from shop import User
+        from test_it import post
+
+        def test_an_open_session(client, db):
+            db.add(User(name="eve"))
+            db.commit()
+            assert db.query(User).count() == 1
+            assert post(client, "/users", 8) == [200] * 8
+            assert db.query(User).count() == 9
+        """,
+    )
+    project.runpytest_subprocess().assert_outcomes(passed=3)
+
+
+def test_a_request_may_open_a_second_session(project: pytest.Pytester) -> None:
+    """A session inside the session of a request is no deadlock, in a thread and on the event loop."""
+    more = """
+@app.post("/nested")
+def nested(session: SessionDep) -> int:
+    session.add(User(name="outer"))
+    session.flush()
+    with database.session_scope() as second:
+        second.add(User(name="inner"))
+    return 0
+
+@app.post("/nested-async")
+async def nested_async(session: SessionDep) -> int:
+    return nested(session)
+"""
+    project.makepyfile(shop=APP + more)
+    project.makepyfile(
+        test_it="""
+        import pytest
+        from concurrent.futures import ThreadPoolExecutor
+
+        @pytest.mark.parametrize("path", ["/nested", "/nested-async"])
+        def test_nested(client, path):
+            with ThreadPoolExecutor(4) as pool:
+                assert [answer.status_code for answer in pool.map(client.post, [path] * 8)] == [200] * 8
+            assert sorted(client.get("/users").json()) == ["inner"] * 8 + ["outer"] * 8
+        """
+    )
+    project.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+def test_requests_that_wait_for_each_other_do_not_hang(project: pytest.Pytester) -> None:
+    """A request that waits for a later one gives up its turn after a while."""
+    more = """
+import asyncio
+arrived = asyncio.Event()
+
+@app.get("/wait")
+async def wait() -> int:
+    await arrived.wait()
+    return 1
+
+@app.get("/arrive")
+async def arrive() -> int:
+    arrived.set()
+    return 2
+"""
+    project.makepyfile(shop=APP + more)
+    project.makepyfile(
+        test_it="""
+        from concurrent.futures import ThreadPoolExecutor
+        from fastapi_patterns.testing import fixtures
+
+        def test_wait(client, monkeypatch):
+            monkeypatch.setattr(fixtures, "_TURN_TIMEOUT_S", 0.2)
+            with ThreadPoolExecutor(2) as pool:
+                waiting = pool.submit(client.get, "/wait")
+                assert client.get("/arrive").json() == 2
+                assert waiting.result(timeout=10).json() == 1
+        """
+    )
+    project.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 def test_a_database_can_be_named(project: pytest.Pytester) -> None:
     """`fastapi_db` is a URL: the tables are made there, the rows are rolled back."""
     configure(project, more="fastapi_db = sqlite:///tests.db")
@@ -343,15 +442,21 @@ def test_an_async_database(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_it="""
         import pytest
+        from concurrent.futures import ThreadPoolExecutor
 
         @pytest.mark.parametrize("turn", range(3))
         def test_it(client, turn):
             assert client.get("/").json() == 0
             client.post("/")
             assert client.get("/").json() == 2
+
+        def test_at_once(client):
+            with ThreadPoolExecutor(8) as pool:
+                assert [answer.status_code for answer in pool.map(client.post, ["/"] * 16)] == [200] * 16
+            assert client.get("/").json() == 32
         """
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=3)
+    pytester.runpytest_subprocess().assert_outcomes(passed=4)
     assert not (pytester.path / "real.db").exists()
 
 
@@ -435,6 +540,18 @@ def test_not_configured_it_is_not_there(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-p", "no:asyncio", "-p", "no:hypothesispytest", "-p", "no:schemathesis")
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*fixture 'client' not found*"])
+
+
+@pytest.mark.parametrize("missing", [("httpx2", "httpx"), ("starlette",)], ids=str)
+def test_a_missing_client_is_readable(project: pytest.Pytester, missing: tuple[str, ...]) -> None:
+    """Without what the TestClient needs the run ends with the extra to install, not with a traceback of pytest's."""
+    project.makepyfile(hide=f"import sys\nfor name in {missing!r}:\n    sys.modules[name] = None")
+    configure(project, addopts="-p hide")
+    project.makepyfile(test_it=ISOLATED)
+    result = project.runpytest_subprocess()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: *pip install 'fastapi-patterns[[]testing]'*"])
+    result.stderr.no_fnmatch_line("*INTERNALERROR*")
 
 
 def test_the_plugin_file_is_small() -> None:

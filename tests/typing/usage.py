@@ -60,7 +60,7 @@ def load_user(claims: Claims, session: SessionDep) -> User | None:
 
 async def load_user_async(claims: Claims, session: AsyncSessionDep, request: Request) -> User | None:
     """Load, async."""
-    return await session.get(User, int(claims.sub))
+    return await session.get(User, claims.int_sub)
 
 
 def load_dict(claims: Claims) -> dict[str, str]:

@@ -49,6 +49,7 @@ def bare() -> None:
         ("TokenCodec", "security", "security"),
         ("make_current_user", "security", "security"),
         ("Database", "db", "db"),
+        ("AsyncDatabase", "db.AsyncDatabase", "async-db"),
         ("HttpClient", "http", "http"),
     ):
         try:

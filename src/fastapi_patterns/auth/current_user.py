@@ -60,8 +60,9 @@ def make_current_user(
     Args:
         load_user: Finds the user, sync or async. Its first parameter receives the verified `Claims`; the others are
             ordinary FastAPI dependencies (a session, the request). None means that there is no such user, or that it
-            may not log in any more. Users may be objects of any kind.
-        tokens: Checks the token.
+            may not log in any more; a `TokenError`, as `claims.int_sub` raises it, that the token is no good. Users may
+            be objects of any kind.
+        tokens: Checks the token: a `TokenCodec`, or an object with the same `decode`.
         token_url: The login route, for the docs page's Authorize button; relative, such as `"auth/login"`.
         scopes: Scope names and what they allow, for the docs page.
 
@@ -69,12 +70,16 @@ def make_current_user(
         A dependency: `CurrentUser = Annotated[User, Depends(get_current_user)]`.
 
     Raises:
-        ConfigurationError: `load_user` cannot be called with the claims first.
+        ConfigurationError: `load_user` cannot be called with the claims first, or `tokens` cannot decode.
 
     HTTP:
         No credential, a bad token or no such user: 401 with `WWW-Authenticate: Bearer`, and one public text for every
         bad token; the reason is in the log. A missing scope: 403. Source: RFC 6750 section 3.
     """
+    # Text and a class have a `decode` too, which would fail at the first request.
+    if isinstance(tokens, (type, bytes, bytearray)) or not callable(getattr(tokens, "decode", None)):
+        got = tokens.__name__ if isinstance(tokens, type) else f"an instance of {type(tokens).__name__}"
+        raise ConfigurationError(f"tokens must be a codec, such as TokenCodec(TokenConfig.from_env()); got {got}")
     return CurrentUserDependency(load_user, tokens, BearerToken(token_url, scopes))
 
 
@@ -185,10 +190,13 @@ def _base_dependency(
         return memo[base]  # type: ignore[no-any-return]
 
     async def found(claims: Claims, values: dict[str, Any]) -> Any:
-        if is_async:
-            user = await load_user(claims, **values)
-        else:  # it may block on a database
-            user = await run_in_threadpool(load_user, claims, **values)
+        try:
+            if is_async:
+                user = await load_user(claims, **values)
+            else:  # it may block on a database
+                user = await run_in_threadpool(load_user, claims, **values)
+        except TokenError as error:  # `claims.int_sub` of a subject that is none
+            raise unauthorized(str(error)) from None
         if user is None:
             raise unauthorized("no such user")
         return user

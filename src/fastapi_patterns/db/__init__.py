@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from fastapi_patterns._optional import require
 
-require("sqlalchemy", extra="db", room="fastapi_patterns.db")
+require(
+    "sqlalchemy",
+    extra="db",
+    room="fastapi_patterns.db",
+    more="For AsyncDatabase it is 'fastapi-patterns[async-db]'.",
+)
 
 from fastapi_patterns.db.failures import exception_map  # noqa: E402 (the check above comes first)
 from fastapi_patterns.db.sync import Database  # noqa: E402

@@ -1,5 +1,6 @@
 """`HttpClient`: one `httpx2.AsyncClient`, opened with the application and closed with it."""
 
+import json
 from typing import Any, Self
 
 import httpx2
@@ -18,16 +19,43 @@ def exception_map() -> ExceptionMap:
 
     HTTP:
         A timeout: 504. No free connection in time: 503 with `Retry-After`. A network or protocol error, and an
-        upstream's 4xx or 5xx after `response.raise_for_status()`: 502. An upstream's 401 is never forwarded.
+        upstream's 4xx or 5xx after `response.raise_for_status()`: 502; so is a body that is no JSON, where the response
+        came from an `HttpClient`. An upstream's 401 is never forwarded.
     """
     return {httpx2.PoolTimeout: _BUSY, httpx2.TimeoutException: _TIMEOUT, httpx2.HTTPError: _FAILED}
+
+
+class _NotJSONError(httpx2.DecodingError, json.JSONDecodeError):
+    """A body that should be JSON and is not: httpx2's failure, and the error that `response.json()` always raised."""
+
+    def __init__(self, msg: str, doc: str, pos: int) -> None:
+        json.JSONDecodeError.__init__(self, msg, doc, pos)
+
+
+class _Response(httpx2.Response):
+    def json(self, **kwargs: Any) -> Any:
+        try:
+            return super().json(**kwargs)
+        except (ValueError, RecursionError) as error:
+            # A JSONDecodeError, bytes in no encoding, or arrays nested without end: the upstream's mistake, each.
+            broken = _NotJSONError("the body is not JSON", "", getattr(error, "pos", 0))
+            broken.request = self.request
+            raise broken from None  # the cause holds the body, which may be personal data
+
+
+class _Client(httpx2.AsyncClient):
+    async def send(self, *args: Any, **kwargs: Any) -> httpx2.Response:
+        response = await super().send(*args, **kwargs)
+        response.__class__ = _Response  # the client has no option for the class of its responses
+        return response
 
 
 class HttpClient:
     """One shared client for one upstream: a resource of `install_stack`, and a dependency.
 
     `UpstreamDep = Annotated[httpx2.AsyncClient, Depends(upstream.client)]`. A client per request would be about twenty
-    times slower: it builds a TLS context each time. Redirects are not followed.
+    times slower: it builds a TLS context each time. Redirects are not followed. Where a body is no JSON,
+    `response.json()` raises an `httpx2.DecodingError`, which is a `json.JSONDecodeError` too.
 
     Args:
         base_url: What relative URLs are joined to, such as `"https://api.example/v1/"`.
@@ -65,7 +93,7 @@ class HttpClient:
         """Open the client."""
         if self._client is not None:
             raise PatternsError("The HttpClient is open already.")
-        self._client = httpx2.AsyncClient(**self._options)
+        self._client = _Client(**self._options)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -4,10 +4,11 @@ Verifying never raises: what cannot match is a plain False, at the cost of a rea
 answer nor its time tells which accounts exist. Passwords are taken exactly as they come (ASVS 5.0 6.2.8).
 """
 
+import re
 from functools import cache
 
 import argon2
-from argon2.exceptions import Argon2Error, InvalidHashError
+from argon2.exceptions import InvalidHashError
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _bcrypt, _legacy
@@ -19,6 +20,8 @@ __all__ = ["PasswordHasher", "hash_password", "verify_password"]
 # about two seconds. Without a cap one bad row costs gigabytes (m=4194304 takes 4.1 GiB).
 _MAX_MEMORY_KIB, _MAX_PASSES, _MAX_LANES = 1_048_576, 16, 16
 _MAX_BCRYPT_ROUNDS = 15
+# What LDAP servers write in front of a hash in its usual form (RFC 2307 section 5.3).
+_LDAP_WORD = re.compile(r"\{(crypt|argon2)\}", re.IGNORECASE)
 # passlib's own limit for every scheme, and a bound on what a request can make a worker digest.
 _MAX_PASSWORD_CHARS = 4096
 
@@ -27,14 +30,16 @@ class PasswordHasher:
     """Hashes with argon2id, and verifies whatever the application's users already have.
 
     Verified: argon2 of every kind, bcrypt of every kind (`$2a$`, `$2b$`, `$2y$`, Django's, passlib's bcrypt_sha256),
-    and through passlib pbkdf2, scrypt, sha256_crypt, sha512_crypt, md5_crypt, phpass and Django's salted schemes.
+    and through passlib every scheme that has a salt: pbkdf2 in all its forms, scrypt, the crypt schemes, phpass,
+    Django's and LDAP's salted ones and more; the page on passwords lists them.
 
     Args:
         time_cost: Passes over the memory.
         memory_cost: Memory of one call in KiB. The default takes 64 MiB and about 100 to 300 ms.
         parallelism: Lanes.
         truncate_bcrypt: Let a bcrypt hash match by the first 72 bytes of a longer password. bcrypt before
-            version 5 hashed such passwords that way; set it when an application's users may have them.
+            version 5 hashed such passwords that way; set it when an application's users may have them. DES crypt
+            does the same with 8 bytes.
 
     Raises:
         ConfigurationError: A parameter is out of argon2's range.
@@ -70,14 +75,15 @@ class PasswordHasher:
             raise PasswordError(f"a password must be valid Unicode text of at most {_MAX_PASSWORD_CHARS} characters")
         return self._argon2.hash(encoded)
 
-    def verify(self, password: str | bytes, hash: str | None) -> bool:  # noqa: A002 (the field's word)
-        """Tell whether `password` is the one behind `hash`.
+    def verify(self, password: str | bytes, hash: str | bytes | None) -> bool:  # noqa: A002 (the field's word)
+        """Tell whether `password` is the one behind `hash`, which may be bytes, as a binary column gives it.
 
-        Never raises on bad input: an empty, unknown or damaged hash is False, and so is None. Those cost one real
-        argon2id check, so that a login for an unknown user (`verify(password, None)`) takes as long as another.
+        Never raises on bad input: an empty, unknown or damaged hash is False, and so is None or anything else that is
+        no text. Those cost one real argon2id check, so that a login for an unknown user (`verify(password, None)`)
+        takes as long as another.
         """
-        encoded = _encode(password)
-        answer = None if encoded is None or not hash else self._verdict(encoded, hash)
+        encoded, text = _encode(password), _text(hash)
+        answer = None if encoded is None or not text else self._verdict(encoded, text)
         if answer is None:
             self._spend(encoded)
             return False
@@ -86,7 +92,7 @@ class PasswordHasher:
     def verify_and_update(
         self,
         password: str | bytes,
-        hash: str | None,  # noqa: A002
+        hash: str | bytes | None,  # noqa: A002
     ) -> tuple[bool, str | None]:
         """Verify, and hash anew when the stored hash is of an older scheme or another cost.
 
@@ -97,15 +103,17 @@ class PasswordHasher:
             return False, None
         return True, self.hash(password) if hash is None or self.needs_update(hash) else None
 
-    def needs_update(self, hash: str) -> bool:  # noqa: A002
+    def needs_update(self, hash: str | bytes) -> bool:  # noqa: A002
         """Tell whether a hash is of another scheme or other parameters than this hasher writes."""
         try:
-            return self._argon2.check_needs_rehash(hash)
+            return self._argon2.check_needs_rehash(_text(hash) or "")
         except InvalidHashError:
             return True
 
     def _verdict(self, encoded: bytes, text: str) -> bool | None:
         """Give the verdict, or None when the hash cannot be checked at all."""
+        if found := _LDAP_WORD.match(text):
+            text = text[found.end() :]
         if text.startswith(("$argon2", "argon2$argon2")):
             # Django writes a word of its own in front of the standard form.
             return _verify_argon2(encoded, text.removeprefix("argon2"))
@@ -113,8 +121,8 @@ class PasswordHasher:
             if target := _bcrypt.parse(text):
                 affordable = target.rounds <= _MAX_BCRYPT_ROUNDS
                 return _bcrypt.verify(encoded, target, truncate=self._truncate_bcrypt) if affordable else None
-            return _legacy.verify(encoded, text)
-        except (ValueError, TypeError):
+            return _legacy.verify(encoded, text, truncate=self._truncate_bcrypt)
+        except Exception:  # passlib answers damaged hashes with IndexError and others too
             return None
 
     def _spend(self, encoded: bytes | None) -> None:
@@ -130,13 +138,23 @@ class PasswordHasher:
         )
 
 
-def _encode(password: str | bytes) -> bytes | None:
-    if len(password) > _MAX_PASSWORD_CHARS:
+def _encode(password: object) -> bytes | None:
+    if not isinstance(password, (str, bytes)) or len(password) > _MAX_PASSWORD_CHARS:
         return None
     try:
         return password.encode() if isinstance(password, str) else password
     except UnicodeEncodeError:
         return None
+
+
+def _text(stored: object) -> str | None:
+    """Read a stored hash, which a binary column gives as bytes or a memoryview."""
+    if isinstance(stored, (bytes, bytearray, memoryview)):
+        try:
+            return bytes(stored).decode("ascii")
+        except UnicodeDecodeError:
+            return None
+    return stored if isinstance(stored, str) else None
 
 
 def _verify_argon2(encoded: bytes, text: str) -> bool | None:
@@ -147,7 +165,7 @@ def _verify_argon2(encoded: bytes, text: str) -> bool | None:
         return argon2.low_level.verify_secret(text.encode(), encoded, asked.type)
     except argon2.exceptions.VerifyMismatchError:
         return False
-    except (Argon2Error, InvalidHashError, ValueError):
+    except Exception:  # a damaged hash: ValueError, and whatever the C library makes of it
         return None
 
 
@@ -165,7 +183,7 @@ def hash_password(password: str | bytes) -> str:
     return _hasher().hash(password)
 
 
-def verify_password(plain_password: str | bytes, hashed_password: str | None) -> bool:
+def verify_password(plain_password: str | bytes, hashed_password: str | bytes | None) -> bool:
     """Tell whether a password is the one behind a hash: `PasswordHasher().verify` under its usual name.
 
     Never raises on bad input; see `PasswordHasher.verify`.

@@ -27,6 +27,8 @@ __all__ = ["TokenCodec", "TokenConfig", "create_access_token", "decode_token"]
 _TYP = "at+jwt"
 # Tokens of an application's older code carry `JWT` or no type at all; any other type is another kind of token.
 _ACCEPTED_TYP = re.compile(r"(application/)?(at\+jwt|jwt)", re.IGNORECASE)
+# Beyond it a date may not fit into `datetime`.
+_LONGEST = timedelta(days=365_000)
 # Extensions change what a signature means; none is supported, so each is refused (RFC 7515 4.1.11, RFC 7797 7).
 _REFUSED_HEADERS = ("crit", "b64", "zip", "enc")
 
@@ -60,8 +62,15 @@ class TokenConfig:
 
     def __post_init__(self) -> None:
         hmac_key(self.secret_key, self.algorithm)
-        if self.expires_delta <= timedelta(0):
-            raise ConfigurationError(f"expires_delta must be positive; got {self.expires_delta}")
+        for name, value in (("expires_delta", self.expires_delta), ("leeway", self.leeway)):
+            if not isinstance(value, timedelta):
+                raise ConfigurationError(
+                    f"{name} must be a timedelta, such as timedelta(minutes=15); got {type(value).__name__}"
+                )
+        if not timedelta(0) < self.expires_delta <= _LONGEST:
+            raise ConfigurationError(
+                f"expires_delta must be positive and at most 1,000 years; got {self.expires_delta}"
+            )
         if not timedelta(0) <= self.leeway <= timedelta(minutes=5):
             raise ConfigurationError(f"leeway must be between 0 and 5 minutes; got {self.leeway}")
         if self.issuer == "" or self.audience == "":
@@ -126,7 +135,9 @@ class TokenCodec:
             The compact form, `header.payload.signature`.
 
         Raises:
-            ValueError: `data` holds a claim that the codec writes, lacks `sub`, or is not JSON.
+            ValueError: `data` holds a claim that the codec writes, lacks `sub`, or is not JSON; or `expires_delta` is
+                more than 1,000 years.
+            TypeError: `expires_delta` is no timedelta.
         """
         written = {"exp", "iat", "iss", "aud"} & data.keys()
         if written:
@@ -135,7 +146,7 @@ class TokenCodec:
                 "Use expires_delta=... for the lifetime and TokenConfig for issuer and audience."
             )
         now = self._now()
-        lifetime = self.config.expires_delta if expires_delta is None else expires_delta
+        lifetime = self.config.expires_delta if expires_delta is None else _checked(expires_delta)
         claims = {
             **data,
             "sub": _subject(data),
@@ -188,6 +199,16 @@ class TokenCodec:
             raise TokenMalformedError("the token is of another type than an access token")
 
 
+def _checked(lifetime: object) -> timedelta:
+    if not isinstance(lifetime, timedelta):
+        raise TypeError(
+            f"expires_delta must be a timedelta, such as timedelta(minutes=15); got {type(lifetime).__name__}"
+        )
+    if abs(lifetime) > _LONGEST:
+        raise ValueError(f"expires_delta must be at most 1,000 years; got {lifetime}")
+    return lifetime
+
+
 def _subject(data: Mapping[str, Any]) -> str:
     sub = data.get("sub")
     if isinstance(sub, UUID) or (isinstance(sub, int) and not isinstance(sub, bool)):
@@ -223,6 +244,7 @@ def create_access_token(data: Mapping[str, Any], expires_delta: timedelta | None
     Raises:
         ConfigurationError: `SECRET_KEY` is missing or weak.
         ValueError: `data` cannot be a token, see `TokenCodec.encode`.
+        TypeError: `expires_delta` is no timedelta.
     """
     return _codec_of_environment().encode(data, expires_delta=expires_delta)
 

@@ -62,6 +62,11 @@ class Databases:
         self._engines: dict[int, Database] = {}
         self._connections: list[tuple[Database, Connection]] = []
 
+    @property
+    def has_any(self) -> bool:
+        """Whether the application has a database."""
+        return bool(self._sync or self._async)
+
     @contextmanager
     def isolated(self, overrides: dict[Any, Any]) -> Iterator[None]:
         """Bind every database for one test and roll back what it did.

@@ -1,5 +1,6 @@
 """The fixtures, registered by `plugin` once `fastapi_app` is set. A project's own fixture of the same name wins."""
 
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,31 @@ if TYPE_CHECKING:
 __all__ = ["client", "db", "dependency_overrides", "fastapi_app"]
 
 
+# A request that has not ended by then may be waiting for another one, and holds that up no longer.
+_TURN_TIMEOUT_S = 5.0
+
+
 class _Client(TestClient):
-    """Starlette's client, which also waits for the background tasks of a request before it returns."""
+    """Starlette's client, which also waits for the background tasks of a request before it returns.
+
+    With a database, requests from several threads take turns: the one connection of the test cannot serve two at once,
+    since savepoints end in the reverse order of their beginning. The turn is the whole request, not a session: a
+    request may open several of them, on the event loop too, where nothing may wait.
+    """
+
+    turns: "threading.RLock | None" = None
 
     def send(self, *args: Any, **kwargs: Any) -> Any:
+        if self.turns is None:
+            return self._send_and_join(*args, **kwargs)
+        took_turn = self.turns.acquire(timeout=_TURN_TIMEOUT_S)
+        try:
+            return self._send_and_join(*args, **kwargs)
+        finally:
+            if took_turn:
+                self.turns.release()
+
+    def _send_and_join(self, *args: Any, **kwargs: Any) -> Any:
         response = super().send(*args, **kwargs)
         stack = stack_of(self.app)  # type: ignore[arg-type]  # the plugin only makes it for a FastAPI app
         for resource in stack.resources if stack else ():
@@ -90,9 +112,11 @@ def client(fastapi_app: FastAPI, _fastapi_isolation: "Databases | None") -> Iter
     """A client with the application's lifespan running, inside the test's transaction.
 
     An exception that the application does not handle is raised in the test. Background tasks of a request are done
-    when the call returns.
+    when the call returns. Requests from several threads are served one after the other where there is a database.
     """
     with _Client(fastapi_app) as opened:
+        if _fastapi_isolation is not None and _fastapi_isolation.has_any:
+            opened.turns = threading.RLock()
         yield opened
 
 

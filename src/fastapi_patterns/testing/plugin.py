@@ -20,9 +20,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the fixtures where an application is configured."""
+    """Register the fixtures where an application is configured.
+
+    Raises:
+        pytest.UsageError: Starlette's `TestClient` cannot be imported.
+    """
     if not config.getini("fastapi_app"):
         return
+    try:
+        import starlette.testclient  # noqa: F401
+    except (ImportError, RuntimeError, Warning) as error:
+        # Starlette's words name the client that this version of it wants: httpx2, or plain httpx before that.
+        reason = str(error).partition("\n")[0]
+        raise pytest.UsageError(
+            "fastapi_app is set, and the client fixture cannot be made. Install what it needs with "
+            f"pip install 'fastapi-patterns[testing]'; an old Starlette wants httpx too. ({reason})"
+        ) from None
     from fastapi_patterns.testing import fixtures
 
     config.pluginmanager.register(fixtures, "fastapi_patterns_fixtures")
