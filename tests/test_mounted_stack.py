@@ -114,3 +114,11 @@ def test_in_an_application_without_a_stack() -> None:
     outside.mount("/inner", inside)
     answer = quiet(outside).get("/inner/nothing", headers={"X-Request-ID": "request-1"})
     assert (answer.status_code, answer.headers["x-request-id"]) == (404, "request-1")
+
+
+def test_an_error_inside_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The exception goes through both catch-alls; the second one knows that it has been logged."""
+    client = TestClient(make_app(), raise_server_exceptions=False)
+    for _ in range(2):
+        assert client.get("/inner/broken").status_code == 500
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == ["Unhandled RuntimeError"] * 2

@@ -476,3 +476,22 @@ def test_a_stack_that_was_refused_can_be_installed_right() -> None:
         raise KeyError
 
     assert (quiet(app).get("/").status_code, quiet(app).get("/").json()) == (404, {"error": "gone"})
+
+
+@pytest.mark.parametrize(("path", "named"), [("/broken", "RuntimeError"), ("/mapped", "KeyError"), ("/status", "503")])
+def test_the_line_of_a_failure_names_its_class(path: str, named: str) -> None:
+    """Unhandled or mapped to a 5xx, the exception's class is `error.type`; a 503 without one has its status."""
+    lines: list[dict[str, Any]] = []
+    log = RequestLogConfig(sink=lambda level, text, fields: lines.append(fields))
+    app = make_app(request_log=log, exception_map={LookupError: (503, "not now")})
+
+    @app.get("/mapped")
+    async def mapped() -> None:
+        raise KeyError("x")
+
+    @app.get("/status")
+    async def status() -> PlainTextResponse:
+        return PlainTextResponse("later", 503)
+
+    quiet(app).get(path)
+    assert [fields["error.type"] for fields in lines] == [named]

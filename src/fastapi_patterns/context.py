@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any, Self
 
 __all__ = [
+    "ERROR_TYPE",
     "Flag",
     "RequestContext",
     "current_request",
@@ -18,6 +19,10 @@ __all__ = [
     "request_state_var",
     "response_started",
 ]
+
+
+# Where a request's `state` holds the class of the exception that was answered, for the request log.
+ERROR_TYPE = "fastapi_patterns_error_type"
 
 
 class RequestContext:

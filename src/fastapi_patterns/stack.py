@@ -84,17 +84,18 @@ def install_stack(
         raise ConfigurationError("install_stack(app) has been called before; call it once, with everything")
     if app.middleware_stack is not None:
         raise ConfigurationError("install_stack(app) must be called before the application serves its first request")
-    if not isinstance(resources, Sequence):
-        raise ConfigurationError(f"resources must be a list, such as [database]; got {type(resources).__name__}")
-    for resource in resources:
-        if not isinstance(resource, AbstractAsyncContextManager):
-            raise ConfigurationError(
-                f"resources: {type(resource).__name__} is not an async context manager: "
-                "it needs __aenter__ and __aexit__"
-            )
+    _check_resources(resources)
     chosen = EnvelopeRenderer() if renderer is None else renderer
     log_config = RequestLogConfig() if request_log is None else request_log
-    cors = _cors(allow_origins, allow_origin_regex, allow_credentials, log_config.request_id_header)
+    cors = None
+    if allow_origins or allow_origin_regex is not None:
+        cors = cors_options(
+            allow_origins=allow_origins,
+            allow_origin_regex=allow_origin_regex,
+            allow_credentials=allow_credentials,
+            allow_headers=("Authorization", "Content-Type", log_config.request_id_header),
+            expose_headers=(log_config.request_id_header,),
+        )
     install_error_handlers(
         app,
         renderer=chosen,
@@ -129,6 +130,17 @@ def explain(app: FastAPI, file: TextIO | None = None) -> None:
     (sys.stdout if file is None else file).write(explanation(app, outer=outer, inner=inner, resources=resources))
 
 
+def _check_resources(resources: Any) -> None:
+    if not isinstance(resources, Sequence):
+        raise ConfigurationError(f"resources must be a list, such as [database]; got {type(resources).__name__}")
+    for resource in resources:
+        if not isinstance(resource, AbstractAsyncContextManager):
+            raise ConfigurationError(
+                f"resources: {type(resource).__name__} is not an async context manager: "
+                "it needs __aenter__ and __aexit__"
+            )
+
+
 def _merged(resources: Sequence[Resource], own: ExceptionMap | None) -> ExceptionMap:
     merged: dict[type[Exception], Any] = {}
     for resource in resources:
@@ -136,20 +148,6 @@ def _merged(resources: Sequence[Resource], own: ExceptionMap | None) -> Exceptio
         if room_map is not None:
             merged.update(room_map())
     return {**merged, **(own or {})}
-
-
-def _cors(
-    origins: Sequence[object], origin_regex: str | None, credentials: bool, id_header: str
-) -> Mapping[str, Any] | None:
-    if not origins and origin_regex is None:
-        return None
-    return cors_options(
-        allow_origins=origins,
-        allow_origin_regex=origin_regex,
-        allow_credentials=credentials,
-        allow_headers=("Authorization", "Content-Type", id_header),
-        expose_headers=(id_header,),
-    )
 
 
 def _outer(request_log: RequestLogConfig, cors: Mapping[str, Any] | None, respond: Responder) -> tuple[Middleware, ...]:

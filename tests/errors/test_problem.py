@@ -1,6 +1,7 @@
 """Problem details for every error, and documents that show what is really sent."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI, HTTPException, Response
@@ -78,7 +79,7 @@ def test_every_error_is_a_problem(method: str, path: str, status: int, members: 
     body = answer.json()
     assert answer.status_code == body["status"] == status
     assert answer.headers["content-type"] == "application/problem+json"
-    assert body["instance"] == f"urn:uuid:{REQUEST_ID}"
+    assert body["instance"] == UUID(REQUEST_ID).urn  # with its dashes (RFC 9562)
     assert body["title"]
     assert body["type"] == members.get("type", "about:blank")
     assert members.items() <= body.items()

@@ -12,6 +12,8 @@ from fastapi.testclient import TestClient
 
 from fastapi_patterns import ConfigurationError, HttpClient, PatternsError, install_stack
 
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
 
 def failing(error: Callable[[httpx2.Request], Exception]) -> httpx2.MockTransport:
     """An upstream that fails like this."""
@@ -162,3 +164,50 @@ def test_a_repr_hides_the_password() -> None:
     shown = repr(HttpClient("http://user:pass-word@upstream.example/"))
     assert "upstream.example" in shown
     assert "pass-word" not in shown
+
+
+@pytest.mark.parametrize(
+    ("header", "own", "sent"),
+    [
+        ("X-Request-ID", {}, {"x-request-id": "request-1", "traceparent": TRACEPARENT}),
+        ("X-Trace", {}, {"x-trace": "request-1", "traceparent": TRACEPARENT}),
+        ("X-Request-ID", {"X-Request-ID": "own", "traceparent": "own"}, {"x-request-id": "own", "traceparent": "own"}),
+        (None, {}, {}),
+    ],
+)
+def test_the_request_at_hand_goes_along(header: str | None, own: dict[str, str], sent: dict[str, str]) -> None:
+    """Its id and its trace are handed to the upstream, unless the call or the application says otherwise."""
+    seen: list[httpx2.Headers] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.headers)
+        return httpx2.Response(200)
+
+    upstream = HttpClient("http://up", request_id_header=header, transport=httpx2.MockTransport(answer))
+    app = FastAPI()
+    install_stack(app, resources=[upstream])
+
+    @app.get("/")
+    async def route(client: Annotated[httpx2.AsyncClient, Depends(upstream.client)]) -> None:
+        await client.get("/", headers=own)
+
+    with TestClient(app) as client:
+        client.get("/", headers={"X-Request-ID": "request-1", "traceparent": TRACEPARENT})
+    found = {name: seen[0].get(name) for name in ("x-request-id", "x-trace", "traceparent")}
+    assert {name: value for name, value in found.items() if value is not None} == sent
+
+
+def test_outside_a_request_nothing_goes_along() -> None:
+    """A task or a script without a request sends no id."""
+    seen: list[httpx2.Headers] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request.headers)
+        return httpx2.Response(200)
+
+    async def call() -> None:
+        async with HttpClient("http://up", transport=httpx2.MockTransport(answer)) as upstream:
+            await (await upstream.client()).get("/")
+
+    asyncio.run(call())
+    assert "x-request-id" not in seen[0]

@@ -9,7 +9,8 @@ from fastapi import Request
 from fastapi.responses import Response
 
 from fastapi_patterns._compat import is_async_callable
-from fastapi_patterns.context import get_request_id
+from fastapi_patterns._scrub import scrub
+from fastapi_patterns.context import ERROR_TYPE, get_request_id
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo
 
 __all__ = ["Handler", "mapped_handler"]
@@ -37,6 +38,7 @@ def mapped_handler(cls: Any, answer: Any, respond: Callable[[Request, ErrorInfo]
         info = fixed if isinstance(fixed, ErrorInfo) else fixed(exc)
         if info is None:
             raise exc
+        request.scope.setdefault("state", {})[ERROR_TYPE] = type(exc).__qualname__  # for the request log
         _log_cause(exc, info.status)
         return respond(request, info)
 
@@ -47,7 +49,7 @@ def _log_cause(exc: Exception, status: int) -> None:
     # The one place where the cause is recorded: the client only gets the public text.
     extra = {"request_id": get_request_id()}
     if status >= 500:
-        _log.error("%s answered with %d", type(exc).__qualname__, status, exc_info=exc, extra=extra)
+        _log.error("%s answered with %d", type(exc).__qualname__, status, exc_info=scrub(exc), extra=extra)
     elif _log.isEnabledFor(logging.INFO):
         _log.info("%s answered with %d, raised at %s", type(exc).__qualname__, status, _raised_at(exc), extra=extra)
 

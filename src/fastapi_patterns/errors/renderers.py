@@ -2,6 +2,7 @@
 
 import re
 from typing import Any, Protocol
+from uuid import UUID
 
 from fastapi_patterns.errors.exceptions import phrase
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo
@@ -111,7 +112,7 @@ class ProblemRenderer:
             # The member is a string (RFC 9457 section 3.1.4); a value of another kind has a member of its own.
             own["detail" if isinstance(detail, str) else "details"] = detail
         if info.request_id and _UUID.fullmatch(info.request_id):
-            own["instance"] = f"urn:uuid:{info.request_id}"
+            own["instance"] = UUID(info.request_id).urn
         if info.code is not None:
             own["code"] = info.code
         if info.errors:

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
+from fastapi_patterns._scrub import scrub
 from fastapi_patterns.exceptions import ErrorInfo
 
 __all__ = ["UnhandledErrorHandler", "answer_unhandled"]
@@ -34,7 +35,7 @@ class UnhandledErrorHandler:
             response = self._respond(request, _INFO)
         except Exception as second:
             # The last resort must not depend on the application's code: a renderer may be what failed.
-            _log.error("The renderer failed on a 500: %s", type(second).__qualname__, exc_info=second)
+            _log.error("The renderer failed on a 500: %s", type(second).__qualname__, exc_info=scrub(second))
             response = JSONResponse({"error": _INFO.detail}, _INFO.status)
         if request.scope.get("http_version", "").startswith("1"):
             # The server closes the connection on the exception that follows; unwarned, the client's next request on it

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import httpx2
 
+from fastapi_patterns.context import current_request
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap, PatternsError
 
 __all__ = ["HttpClient", "exception_map"]
@@ -44,8 +45,15 @@ class _Response(httpx2.Response):
 
 
 class _Client(httpx2.AsyncClient):
-    async def send(self, *args: Any, **kwargs: Any) -> httpx2.Response:
-        response = await super().send(*args, **kwargs)
+    request_id_header: str | None = None
+
+    async def send(self, request: httpx2.Request, **kwargs: Any) -> httpx2.Response:
+        served = current_request()
+        if served is not None and self.request_id_header is not None:
+            request.headers.setdefault(self.request_id_header, served.request_id)
+            if served.traceparent is not None:  # where OpenTelemetry is at work, it has written its own
+                request.headers.setdefault("traceparent", served.traceparent)
+        response = await super().send(request, **kwargs)
         response.__class__ = _Response  # the client has no option for the class of its responses
         return response
 
@@ -60,15 +68,25 @@ class HttpClient:
     Args:
         base_url: What relative URLs are joined to, such as `"https://api.example/v1/"`.
         timeout_s: Seconds for each of: connect, write, read, and the wait for a free connection.
+        request_id_header: Takes the id of the request at hand along, and its `traceparent`; None where the upstream
+            should not see them. A call's own headers win.
         options: More arguments for `httpx2.AsyncClient`, such as `headers` or `transport`.
 
     Raises:
         ConfigurationError: `timeout_s` is not a positive number.
     """
 
-    def __init__(self, base_url: str = "", *, timeout_s: float = 5.0, **options: Any) -> None:
+    def __init__(
+        self,
+        base_url: str = "",
+        *,
+        timeout_s: float = 5.0,
+        request_id_header: str | None = "X-Request-ID",
+        **options: Any,
+    ) -> None:
         if not 0 < timeout_s < float("inf"):
             raise ConfigurationError(f"timeout_s must be a positive, finite number of seconds; got {timeout_s}")
+        self._request_id_header = request_id_header
         self._options = {"base_url": base_url, "timeout": timeout_s, **options}
         self._client: httpx2.AsyncClient | None = None
 
@@ -93,7 +111,9 @@ class HttpClient:
         """Open the client."""
         if self._client is not None:
             raise PatternsError("The HttpClient is open already.")
-        self._client = _Client(**self._options)
+        client = _Client(**self._options)
+        client.request_id_header = self._request_id_header
+        self._client = client
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -8,6 +8,7 @@ from starlette.types import Scope
 
 from fastapi_patterns._compat import route_template
 from fastapi_patterns._scrub import scrub
+from fastapi_patterns.context import ERROR_TYPE
 from fastapi_patterns.middleware._redact import plain, redact_header, redact_path, redact_query
 
 if TYPE_CHECKING:
@@ -120,8 +121,8 @@ class Line:
                 fields["span_id"] = state["span_id"]
         if (user_id := state.get("user_id")) is not None:
             fields["user.id"] = str(user_id)
-        if self.error is not None or self.status >= 500:  # as OpenTelemetry has it: the status where nothing was raised
-            fields["error.type"] = self.error or str(self.status)
+        if self.status >= 500 or self.error is not None:  # as OpenTelemetry has it: the status where nothing was raised
+            fields["error.type"] = self.error or state.get(ERROR_TYPE) or str(self.status)
         if self.disconnected:
             fields["client_disconnected"] = True
         if self.close_code is not None:

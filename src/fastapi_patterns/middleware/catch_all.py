@@ -16,7 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns._scrub import scrub
-from fastapi_patterns.context import response_started
+from fastapi_patterns.context import ERROR_TYPE, response_started
 
 __all__ = ["CatchAllMiddleware", "ResponseMarkMiddleware", "log_once", "mark_logged", "was_logged"]
 
@@ -62,7 +62,7 @@ class CatchAllMiddleware:
             application = scope.get("app")
             if getattr(application, "debug", False):
                 raise
-            _log_unhandled(error)
+            _note(scope, error)
             # An application's own handler is called even when it is too late to answer, as Starlette does: it may
             # report the error.
             response = await self._answer(application, Request(scope, receive), error)
@@ -77,7 +77,7 @@ class CatchAllMiddleware:
         except WebSocketDisconnect:  # the client has gone, which is no error
             raise
         except Exception as error:
-            _log_unhandled(error)
+            _note(scope, error)
             raise
 
     async def _send(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
@@ -159,6 +159,11 @@ def was_logged(error: BaseException | None) -> bool:
     return _LOGGED in getattr(error, "__dict__", ())
 
 
-def _log_unhandled(error: Exception) -> None:
-    _log.error("Unhandled %s", type(error).__qualname__, exc_info=scrub(error))
-    mark_logged(error)
+def _note(scope: Scope, error: Exception) -> None:
+    """Log an error once a request, which a mounted application's catch-all may have done, and name it for the log."""
+    scope.setdefault("state", {})[ERROR_TYPE] = type(error).__qualname__
+    logged = scope.setdefault("fastapi_patterns.logged", [])
+    if not any(each is error for each in logged):
+        logged.append(error)
+        _log.error("Unhandled %s", type(error).__qualname__, exc_info=scrub(error))
+        mark_logged(error)
