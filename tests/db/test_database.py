@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, make_url, select, text
-from sqlalchemy.exc import IntegrityError, InvalidRequestError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from fastapi_patterns import AsyncDatabase, ConfigurationError, Database
+from fastapi_patterns.db import SessionClosedError
 from tests.db.models import Base, Owner, Thing
 
 MEMORY = "sqlite://"
@@ -130,7 +131,7 @@ def test_a_scope_commits_and_closes(database: Database) -> None:
         session.add(owner)
     assert (owner.id, owner.name) == (1, "ada")
     assert names(database) == ["ada"]
-    with pytest.raises(InvalidRequestError, match="permanently closed"):
+    with pytest.raises(SessionClosedError, match="session_scope"):
         session.execute(text("SELECT 1"))
 
 
@@ -216,7 +217,7 @@ def test_the_async_twin(tmp_path: Path) -> None:
                 owner = Owner(name="ada")
                 session.add(owner)
             assert (owner.id, owner.name) == (1, "ada")
-            with pytest.raises(InvalidRequestError, match="permanently closed"):
+            with pytest.raises(SessionClosedError, match="session_scope"):
                 await session.execute(text("SELECT 1"))
             with pytest.raises(ValueError, match="undo"):
                 async with database.session_scope() as session:

@@ -152,7 +152,7 @@ def test_a_raised_error_rolls_back(kind: str, status: int, client: TestClient, d
 @pytest.mark.parametrize(
     ("kind", "status", "error"),
     [
-        ("pool", 503, "The database is not available"),
+        ("pool", 503, "The database is busy"),
         ("lost", 503, "The database is not available"),
         ("table", 500, "Internal Server Error"),
     ],

@@ -14,13 +14,17 @@ require(
     more="For AsyncDatabase it is 'fastapi-patterns[async-db]'.",
 )
 
-from fastapi_patterns.db.failures import exception_map  # noqa: E402 (the check above comes first)
+from fastapi_patterns.db.failures import (  # noqa: E402 (the check above comes first)
+    DatabaseUnavailableError,
+    SessionClosedError,
+    exception_map,
+)
 from fastapi_patterns.db.sync import Database  # noqa: E402
 
 if TYPE_CHECKING:
     from fastapi_patterns.db.asynchronous import AsyncDatabase as AsyncDatabase
 
-__all__ = ["AsyncDatabase", "Database", "exception_map"]
+__all__ = ["AsyncDatabase", "Database", "DatabaseUnavailableError", "SessionClosedError", "exception_map"]
 
 if not TYPE_CHECKING:  # see the package's root
 

@@ -1,11 +1,14 @@
 """`AsyncDatabase`: the same as `Database`, over SQLAlchemy's asyncio extension."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, Self
+from datetime import timedelta
+from functools import wraps
+from typing import Annotated, Any, Concatenate, ParamSpec, Self, TypeVar
 
+import anyio
 from fastapi import Depends
-from sqlalchemy import URL, MetaData
+from sqlalchemy import URL, MetaData, text
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -14,11 +17,16 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from fastapi_patterns.db._engine import SESSION_OPTIONS, engine_options, parse_url, prepare_sqlite, require_driver
-from fastapi_patterns.db.failures import exception_map
-from fastapi_patterns.exceptions import ConfigurationError, ExceptionMap
+from fastapi_patterns.db._closed import refuse_from_now_on
+from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare, require_driver
+from fastapi_patterns.db._policy import Commit, Policy, parse_source
+from fastapi_patterns.db.failures import DatabaseUnavailableError, delay_before, is_retryable
+from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 
 __all__ = ["AsyncDatabase"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class AsyncDatabase:
@@ -30,10 +38,16 @@ class AsyncDatabase:
     Args:
         source: A URL, or the application's own `AsyncEngine` or `async_sessionmaker`, which are used as they are.
         metadata: The tables, for `create_all` and for tests: `Base.metadata`.
+        session_class: The class of the sessions, such as SQLModel's `AsyncSession`. A sessionmaker has its own.
+        commit: `"before_response"`, or `"manual"`: then the dependency `session` leaves it to the application.
+        constraints: What a client reads when a constraint of this name is violated: a text (409) or an `ErrorInfo`.
+        other_integrity_status: The answer to violations of other constraints than unique ones: 500 or 422.
+        statement_timeout: How long a statement may take on PostgreSQL, with a URL; None for no limit.
+        application_name: What PostgreSQL's `pg_stat_activity` calls the connections, with a URL.
         engine_options: More options for `create_async_engine`; only together with a URL.
 
     Raises:
-        ConfigurationError: Not a database URL, a sync engine, or options beside an engine.
+        ConfigurationError: Not a database URL, a sync engine, a setting that is not known, or options beside an engine.
 
     Attributes:
         session: The dependency, right with any scope or none.
@@ -46,25 +60,30 @@ class AsyncDatabase:
         source: str | URL | AsyncEngine | async_sessionmaker[Any],
         *,
         metadata: MetaData | None = None,
+        session_class: type[AsyncSession] = AsyncSession,
+        commit: Commit = "before_response",
+        constraints: Mapping[str, str | ErrorInfo] | None = None,
+        other_integrity_status: int = 500,
+        statement_timeout: timedelta | None = timedelta(seconds=30),
+        application_name: str = "fastapi",
         **engine_options: Any,
     ) -> None:
-        if not isinstance(source, (str, URL, AsyncEngine, async_sessionmaker)):
-            raise ConfigurationError(
-                f"AsyncDatabase takes a URL, an AsyncEngine or an async_sessionmaker; got {type(source).__name__}. "
-                "For a sync engine use Database."
-            )
-        if engine_options and not isinstance(source, (str, URL)):
-            raise ConfigurationError(
-                "engine options go with a URL; an engine of the application's own has them already"
-            )
         self.metadata = metadata
-        self._source = parse_url(source, asynchronous=True) if isinstance(source, (str, URL)) else source
+        self._source = parse_source(source, (AsyncEngine, async_sessionmaker), engine_options, asynchronous=True)
+        self._policy = Policy(
+            commit=commit,
+            constraints=constraints or {},
+            other_integrity_status=other_integrity_status,
+            statement_timeout=statement_timeout,
+            application_name=application_name,
+        )
+        self._session_class = session_class
         self._options = engine_options
         self._maker: async_sessionmaker[Any] | None = None
         self._bound: AsyncConnection | None = None
 
         async def unit_of_work() -> AsyncIterator[AsyncSession]:
-            async with self.session_scope() as session:
+            async with self._scope(commits=commit == "before_response") as session:
                 yield session
 
         # See Database: the plain function in front makes every declaration meet the one function-scoped generator.
@@ -91,13 +110,58 @@ class AsyncDatabase:
 
         Commits when the block ends, rolls back when an exception leaves it, and closes for good.
         """
-        async with self._open() as session:  # closes, shielded from cancellation
-            try:
-                yield session
-                await session.commit()
-            except BaseException:
-                await session.rollback()
-                raise
+        async with self._scope(commits=True) as session:
+            yield session
+
+    def transaction(
+        self, *, retries: int = 3, sleep: Callable[[float], Awaitable[object]] = anyio.sleep
+    ) -> Callable[[Callable[Concatenate[AsyncSession, P], Awaitable[R]]], Callable[P, Awaitable[R]]]:
+        """Make a coroutine function run in a transaction of its own, again when the database asks for it.
+
+        See `Database.transaction`; here the function is async, and so is what comes of it.
+
+        Raises:
+            ConfigurationError: `retries` is out of range.
+        """
+        if not 0 <= retries <= 3:
+            raise ConfigurationError(f"retries must be 0 to 3: more of them only add load; got {retries}")
+
+        def decorate(function: Callable[Concatenate[AsyncSession, P], Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+            @wraps(function)
+            async def run(*args: P.args, **kwargs: P.kwargs) -> R:
+                for attempt in range(1, retries + 2):
+                    try:
+                        async with self.session_scope() as session:
+                            return await function(session, *args, **kwargs)
+                    except Exception as error:
+                        if attempt > retries or not is_retryable(error):
+                            raise
+                    await sleep(delay_before(attempt + 1))
+                raise AssertionError("unreachable")
+
+            del run.__wrapped__  # its signature has no session
+            return run
+
+        return decorate
+
+    async def ping(self, *, timeout_s: float = 2.0) -> None:
+        """Ask the database for an answer, for a readiness route.
+
+        Args:
+            timeout_s: Seconds to wait at the most, also for a server out of reach.
+
+        Raises:
+            DatabaseUnavailableError: There was no answer in time; answered with 503.
+        """
+        try:
+            with anyio.fail_after(timeout_s):
+                if self._bound is not None:
+                    await self._bound.execute(text("SELECT 1"))
+                    return
+                async with self.engine.connect() as connection:
+                    await connection.execute(text("SELECT 1"))
+        except Exception as error:
+            raise DatabaseUnavailableError("The database does not answer") from error
 
     async def create_all(self) -> None:
         """Create the missing tables of `metadata`: for examples, tests and small applications without migrations.
@@ -131,8 +195,8 @@ class AsyncDatabase:
             self._bound = None
 
     def exception_map(self) -> ExceptionMap:
-        """Give the answers to this room's failures; `install_stack` asks for it."""
-        return exception_map()
+        """Give the answers to this database's failures; `install_stack` asks for it."""
+        return self._policy.exception_map(self.metadata)
 
     async def __aenter__(self) -> Self:
         """Begin the application's life: nothing connects before the first query."""
@@ -142,6 +206,21 @@ class AsyncDatabase:
         """Close the pool of an engine that was made here; the application's own engine stays open."""
         if self._maker is not None and isinstance(self._source, URL):
             await self._maker.kw["bind"].dispose()
+
+    @asynccontextmanager
+    async def _scope(self, *, commits: bool) -> AsyncIterator[AsyncSession]:
+        session = self._open()
+        try:
+            async with session:  # closes, shielded from cancellation
+                try:
+                    yield session
+                    if commits:
+                        await session.commit()
+                except BaseException:
+                    await session.rollback()
+                    raise
+        finally:
+            refuse_from_now_on(session)
 
     def _open(self) -> AsyncSession:
         if self._bound is None:
@@ -161,9 +240,9 @@ class AsyncDatabase:
         engine = self._source
         if isinstance(engine, URL):
             require_driver(engine)
-            engine = create_async_engine(engine, **{**engine_options(engine), **self._options})
-            prepare_sqlite(engine.sync_engine)
-        return async_sessionmaker(engine, **SESSION_OPTIONS)
+            engine = create_async_engine(engine, **self._policy.engine_options(engine, self._options))
+            prepare(engine.sync_engine, self._policy.statement_timeout)
+        return async_sessionmaker(engine, class_=self._session_class, **SESSION_OPTIONS)
 
     def __repr__(self) -> str:
         kind = self._source if isinstance(self._source, (URL, AsyncEngine)) else type(self._source).__name__

@@ -1,43 +1,165 @@
-"""What a client reads when the database fails: never SQL, a driver's name or a value."""
+"""What a failure of the database means, and what a client reads of it: never SQL, a driver's name or a value.
 
+Pure: decisions over SQLAlchemy's exceptions. `Database.exception_map()` is how an application gets them.
+"""
+
+import random
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import MetaData, UniqueConstraint
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from fastapi_patterns.exceptions import ErrorInfo, ExceptionMap
+from fastapi_patterns.exceptions import ErrorInfo, ExceptionMap, PatternsError
 
-__all__ = ["exception_map"]
+__all__ = [
+    "DatabaseUnavailableError",
+    "SessionClosedError",
+    "constraint_of",
+    "delay_before",
+    "exception_map",
+    "is_retryable",
+]
 
-# SQLSTATE of a unique violation (PostgreSQL), and the codes of SQLite for a unique or primary key.
-_UNIQUE_SQLSTATE = "23505"
+# SQLSTATE (PostgreSQL, appendix A), and the numbers of MySQL for the same.
+_UNIQUE = "23505"
+_RETRYABLE = frozenset({"40001", "40P01", 1205, 1213})  # serialization failure, deadlock
+_CANCELED = "57014"  # a statement that took longer than statement_timeout
+_UNAVAILABLE_CLASSES = ("08", "53", "57P", "55P03")  # connection, resources, shutdown, a lock that was not free
 _UNIQUE_SQLITE = frozenset({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"})
-_LOCKED_SQLITE = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED"})
+_LOCKED_SQLITE = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_SNAPSHOT"})
+_SQLITE_COLUMNS = re.compile(r"UNIQUE constraint failed: (.+)")
 
 _UNAVAILABLE = ErrorInfo(status=503, detail="The database is not available", headers={"Retry-After": "1"})
+_BUSY = ErrorInfo(status=503, detail="The database is busy", headers={"Retry-After": "1"})
+_TOO_SLOW = ErrorInfo(status=504, detail="The database did not answer in time")
+_TAKEN = ErrorInfo(status=409, detail="This already exists")
+
+# Seconds before the second attempt, doubled each time. Half is random, so that two that collided do not meet again.
+_FIRST_DELAY_S = 0.02
 
 
-def exception_map() -> ExceptionMap:
+class DatabaseUnavailableError(PatternsError):
+    """No connection could be made, or the database did not answer in time; answered with 503."""
+
+
+class SessionClosedError(PatternsError):
+    """A session was used after its request or block had ended."""
+
+
+def exception_map(
+    *,
+    constraints: Mapping[str, str | ErrorInfo] | None = None,
+    other_integrity_status: int = 500,
+    metadata: MetaData | None = None,
+) -> ExceptionMap:
     """Map SQLAlchemy's failures to answers, for `install_error_handlers` or `install_stack`.
 
+    Args:
+        constraints: What a client reads when a constraint of this name is violated: a text (answered with 409), or an
+            `ErrorInfo`.
+        other_integrity_status: The answer to violations of constraints without a name there that are not unique ones:
+            500, or 422 where the client's data is what they check.
+        metadata: The tables, to find a constraint's name where the database does not say it (SQLite).
+
     HTTP:
-        A unique violation: 409. No connection within the pool's timeout, a lost one, or a SQLite that another writer
-        keeps locked: 503 with `Retry-After`. Any other failure is a mistake in the code and stays unhandled: 500.
+        A unique violation: 409. No connection within the pool's timeout, a lost or refused one, a lock that is not
+        free, a serialization failure or deadlock after its retries: 503 with `Retry-After`. A statement over its time
+        limit: 504. Any other failure is a mistake in the code and stays unhandled: 500.
     """
-    return {IntegrityError: _conflict, PoolTimeoutError: _UNAVAILABLE, DBAPIError: _lost}
+    known = {
+        name: ErrorInfo(status=409, detail=said) if isinstance(said, str) else said
+        for name, said in (constraints or {}).items()
+    }
+
+    def on_integrity(error: IntegrityError) -> ErrorInfo | None:
+        name = constraint_of(error, metadata)
+        if name is not None and name in known:
+            return known[name]
+        if _is_unique(error):
+            return _TAKEN
+        if other_integrity_status == 500:
+            return None
+        return ErrorInfo(status=other_integrity_status, detail="The data contradicts what is stored")
+
+    return {
+        IntegrityError: on_integrity,
+        PoolTimeoutError: _BUSY,
+        DatabaseUnavailableError: _UNAVAILABLE,
+        DBAPIError: _lost,
+    }
 
 
-def _conflict(error: IntegrityError) -> ErrorInfo | None:
-    original = error.orig
-    state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
-    if state == _UNIQUE_SQLSTATE or getattr(original, "sqlite_errorname", None) in _UNIQUE_SQLITE:
-        return ErrorInfo(status=409, detail="This already exists")
-    return None
+def constraint_of(error: IntegrityError, metadata: MetaData | None = None) -> str | None:
+    """Return the name of the constraint that was violated, or None where neither database nor `metadata` knows it."""
+    original: Any = error.orig
+    # psycopg has the name in `diag`, asyncpg on its own exception, behind the one that SQLAlchemy adapts.
+    for place in (getattr(original, "diag", None), original, getattr(original, "__cause__", None)):
+        name = getattr(place, "constraint_name", None)
+        if isinstance(name, str) and name:
+            return name
+    found = _SQLITE_COLUMNS.fullmatch(str(original)) if _is_sqlite(original) else None
+    if found is None or metadata is None:
+        return None
+    return _unique_constraint(metadata, found[1].split(", "))
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Tell whether the same transaction may succeed when it is run again: a serialization failure or a deadlock."""
+    return isinstance(error, DBAPIError) and _code(error) in _RETRYABLE
+
+
+def delay_before(attempt: int) -> float:
+    """Return the seconds to wait before the attempt of this number, 2 or more."""
+    longest: float = _FIRST_DELAY_S * 2 ** (attempt - 2)
+    return longest * (0.5 + random.random() / 2)  # noqa: S311 (spreads load, keeps no secret)
 
 
 def _lost(error: DBAPIError) -> ErrorInfo | None:
-    if getattr(error.orig, "sqlite_errorname", None) in _LOCKED_SQLITE:
+    code = _code(error)
+    if code == _CANCELED:
+        return _TOO_SLOW
+    if code in _RETRYABLE or getattr(error.orig, "sqlite_errorname", None) in _LOCKED_SQLITE:
+        return _BUSY
+    if isinstance(code, str) and code.startswith(_UNAVAILABLE_CLASSES):
         return _UNAVAILABLE
     # A connection that could not be made, or that broke in use. SQLite has no server to lose: there OperationalError
     # means a missing table, say, as ProgrammingError does elsewhere.
-    on_sqlite = type(error.orig).__module__.partition(".")[0] in ("sqlite3", "aiosqlite")
-    refused = isinstance(error, (OperationalError, InterfaceError)) and not on_sqlite
+    refused = isinstance(error, (OperationalError, InterfaceError)) and not _is_sqlite(error.orig) and code is None
     return _UNAVAILABLE if error.connection_invalidated or refused else None
+
+
+def _is_unique(error: IntegrityError) -> bool:
+    return _code(error) in (_UNIQUE, 1062) or getattr(error.orig, "sqlite_errorname", None) in _UNIQUE_SQLITE
+
+
+def _code(error: DBAPIError) -> str | int | None:
+    """The database's own code of a failure: SQLSTATE, or MySQL's number."""
+    original: Any = error.orig
+    for name in ("sqlstate", "pgcode"):
+        found = getattr(original, name, None)
+        if isinstance(found, str):
+            return found
+    arguments = getattr(original, "args", ())
+    return arguments[0] if arguments and type(arguments[0]) is int else None
+
+
+def _is_sqlite(original: object) -> bool:
+    return type(original).__module__.partition(".")[0] in ("sqlite3", "aiosqlite")
+
+
+def _unique_constraint(metadata: MetaData, columns: list[str]) -> str | None:
+    table_name, _, _ = columns[0].rpartition(".")
+    names = {column.rpartition(".")[2] for column in columns}
+    table = metadata.tables.get(table_name)
+    if table is None:
+        return None
+    for constraint in table.constraints:
+        if isinstance(constraint, UniqueConstraint) and {column.name for column in constraint.columns} == names:
+            return str(constraint.name) if constraint.name else None
+    for index in table.indexes:
+        if index.unique and {column.name for column in index.columns} == names:
+            return index.name
+    return None
