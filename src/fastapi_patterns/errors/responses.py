@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.requests import HTTPConnection
 
 from fastapi_patterns._compat import is_async_callable
+from fastapi_patterns._scrub import scrub
 from fastapi_patterns.context import get_request_id
 from fastapi_patterns.errors.json_values import json_value
 from fastapi_patterns.errors.negotiation import prefers_html
@@ -104,7 +105,7 @@ class Responder:
         try:
             content = self.html(info).encode("utf-8", "replace")
         except Exception as error:  # an application's template must not turn a 404 into a 500
-            _log.error("The HTML page of a %d failed: %s", info.status, type(error).__qualname__, exc_info=error)
+            _log.error("The HTML page of a %d failed: %s", info.status, type(error).__qualname__, exc_info=scrub(error))
             return None
         headers = {name: value for name, value in info.headers.items() if name.lower() not in _OF_THE_JSON}
         response = HTMLResponse(content, info.status, headers)
