@@ -252,7 +252,9 @@ def test_a_careful_regex_says_nothing(regex: str) -> None:
     """Escapes, classes, groups and repeats before an escaped dot are understood, also with credentials."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        install_cors(FastAPI(), allow_origin_regex=regex, allow_credentials=True)
+        app = FastAPI()
+        install_cors(app, allow_origin_regex=regex, allow_credentials=True)
+    assert app.user_middleware[0].kwargs["allow_origin_regex"] == regex
 
 
 @pytest.mark.parametrize(
