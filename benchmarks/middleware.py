@@ -8,6 +8,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
@@ -40,7 +41,7 @@ def suite() -> Suite:
     def on(app: FastAPI, *path: str, status: int = 200) -> Callable[[], object]:
         return _subject(loop, app, *path, status=status)
 
-    peers = {name: on(peer(_app())) for name, peer in PEERS.items()}
+    peers = {name: _lazily(lambda peer=peer: on(peer(_app()))) for name, peer in PEERS.items()}  # type: ignore[misc]
     return Suite(
         "middleware",
         [
@@ -81,7 +82,7 @@ def suite() -> Suite:
                     "floor": on(_app()),
                     OURS: on(_with_handlers(_app()), "/app-exception", status=409),
                     "FastAPI: HTTPException": on(_app(), "/http-exception", status=409),
-                    "fastapi-problem": on(fastapi_problem(_app()), "/http-exception", status=409),
+                    "fastapi-problem": _lazily(lambda: on(fastapi_problem(_app()), "/http-exception", status=409)),
                 },
             ),
             Case(
@@ -91,11 +92,17 @@ def suite() -> Suite:
                     "floor": on(_app()),
                     OURS: on(_with_handlers(_app()), "/validate", status=422),
                     "FastAPI: 422": on(_app(), "/validate", status=422),
-                    "fastapi-problem": on(fastapi_problem(_app()), "/validate", status=422),
+                    "fastapi-problem": _lazily(lambda: on(fastapi_problem(_app()), "/validate", status=422)),
                 },
             ),
         ],
     )
+
+
+def _lazily(make: Callable[[], Callable[[], object]]) -> Callable[[], object]:
+    """Make a peer when it is first measured: one that is not installed is a subject that could not run."""
+    made = cache(make)
+    return lambda: made()()
 
 
 def _app(more_routes: int = 0) -> FastAPI:

@@ -43,7 +43,10 @@ def sql_error() -> Exception:
     sqlalchemy = pytest.importorskip("sqlalchemy")
     engine = sqlalchemy.create_engine("sqlite://")
     with engine.connect() as connection:
-        return raised(lambda: connection.execute(sqlalchemy.text("select * from nowhere where x = :x"), {"x": SECRET}))
+        statement = sqlalchemy.text("select * from nowhere where x = :x")
+        error = raised(lambda: connection.execute(statement, {"x": SECRET}))
+    engine.dispose()
+    return error
 
 
 def driver_error() -> Exception:
