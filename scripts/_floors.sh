@@ -15,7 +15,7 @@ if [ "$(cat "$VENV/.floors" 2>/dev/null)" != "$key" ]; then
   # Plain httpx: the TestClient of the oldest Starlette knows no httpx2. anyio: that Starlette takes a name from it that
   # newer ones have moved, with a warning, and warnings are errors here.
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$VENV/floors.txt" \
-    httpx "anyio<4.10" "pytest==9.*" pytest-asyncio hypothesis pytest-xdist uvicorn markdown-it-py email-validator
+    httpx "anyio<4.10" "pytest==9.*" pytest-asyncio hypothesis pytest-xdist uvicorn markdown-it-py email-validator alembic
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
   printf '%s' "$key" > "$VENV/.floors"
 fi
