@@ -1,4 +1,4 @@
-"""Requests to an application without a server between: each in a task of its own, with the headers that clients send."""
+"""Requests to an application without a server between, each in a task of its own, with headers as clients send them."""
 
 import asyncio
 from collections.abc import Callable

@@ -16,7 +16,7 @@ _METHODS = (
 
 def refuse_from_now_on(session: Any) -> None:
     """Let every further use of a session raise `SessionClosedError`."""
-    vars(session).update(_refusals(type(session)))
+    vars(session).update(_refusals(type(session)))  # type: ignore[arg-type]  # a class is hashable
 
 
 @cache  # an application has a session class or two
