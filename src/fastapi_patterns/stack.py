@@ -64,7 +64,8 @@ def install_stack(
         allow_credentials: Let browsers at these origins send cookies.
         resources: Objects that live as long as the application, such as a `Database`, an `HttpClient`, a `TaskQueue`,
             or any async context manager that can be entered again. They open in this order before the application's
-            own lifespan and close after it. One with an `exception_map()` has its failures answered by it.
+            own lifespan and close after it. One with an `exception_map()` has its failures answered by it; of several
+            that answer the same failure the first that has an answer counts. One that is named twice is opened once.
         exception_map: More exceptions to answer, see `install_error_handlers`; wins over the resources' maps.
         renderer: Shapes the error bodies; `EnvelopeRenderer()` by default.
         request_log: How requests are identified and logged; `RequestLogConfig()` by default.
@@ -86,6 +87,7 @@ def install_stack(
                 f"resources: {type(resource).__name__} is not an async context manager: "
                 "it needs __aenter__ and __aexit__"
             )
+    resources = tuple({id(resource): resource for resource in resources}.values())
     chosen = EnvelopeRenderer() if renderer is None else renderer
     cors = None
     if allow_origins or allow_origin_regex is not None:
@@ -98,7 +100,7 @@ def install_stack(
             expose_headers=(header,),
         )
     install_error_handlers(app, renderer=chosen, exception_map=_merged(resources, exception_map))
-    stack = Stack(tuple(resources), _outer(request_log, cors, chosen), (Middleware(ResponseMarkMiddleware),))
+    stack = Stack(resources, _outer(request_log, cors, chosen), (Middleware(ResponseMarkMiddleware),))
     _fix_middleware_order(app, stack)
     _open_resources(app, resources)
     log_once()
@@ -129,8 +131,21 @@ def _merged(resources: Sequence[Resource], own: ExceptionMap | None) -> Exceptio
     for resource in resources:
         room_map = getattr(resource, "exception_map", None)
         if room_map is not None:
-            merged.update(room_map())
+            for cls, answer in room_map().items():
+                merged[cls] = _first(merged[cls], answer) if cls in merged else answer
     return {**merged, **(own or {})}
+
+
+def _first(earlier: Any, later: Any) -> Any:
+    """Two databases answer the same failures and neither knows whose one is: the later answers what is left."""
+    if not callable(earlier) or not callable(later):
+        return earlier
+
+    def answer(error: Exception) -> Any:
+        info = earlier(error)
+        return later(error) if info is None else info
+
+    return answer
 
 
 def _answer_500(renderer: ErrorRenderer) -> Callable[[Request, Exception], Any]:
