@@ -5,11 +5,11 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import imports, middleware
+from benchmarks import database, imports, middleware
 from benchmarks.harness import Result, measure
 from benchmarks.report import conditions, table
 
-SUITES = {"imports": imports.suite, "middleware": middleware.suite}
+SUITES = {"database": database.suite, "imports": imports.suite, "middleware": middleware.suite}
 
 
 def main(arguments: list[str] | None = None) -> int:

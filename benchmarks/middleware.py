@@ -1,7 +1,6 @@
 """What a request costs with the log, with the whole stack, and with what people use instead, in process.
 
-Each request runs in a task of its own, as servers do it, with the headers that an HTTP client sends. What is written
-goes to memory, so that no file or terminal is measured.
+What is written goes to memory, so that no file or terminal is measured.
 """
 
 import asyncio
@@ -15,13 +14,13 @@ from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
 from benchmarks.harness import OURS, Case, Suite
+from benchmarks.in_process import requests_to
 from benchmarks.middleware_peers import PEERS, fastapi_problem, usual_logger
 from fastapi_patterns import AppException, RequestLogConfig, RequestLogMiddleware, install_error_handlers, install_stack
 from fastapi_patterns.logs import JsonFormatter, JsonLines, RequestContextFilter
 
 __all__ = ["suite"]
 
-_REQUESTS = 100  # in one sample, so that entering the event loop does not count
 _FLOOR = "a bare FastAPI application that answers GET /ping with a small dict"
 _MANY = 2000
 
@@ -38,8 +37,10 @@ def suite() -> Suite:
     _log_to(logging.getLogger("fastapi_patterns.request"), JsonFormatter())
     loop = asyncio.new_event_loop()
 
-    def on(app: FastAPI, *path: str, status: int = 200) -> Callable[[], object]:
-        return _subject(loop, app, *path, status=status)
+    def on(app: FastAPI, path: str = "/ping", *, status: int = 200) -> Callable[[], object]:
+        if path == "/validate":
+            return requests_to(loop, app, path, method="POST", content=b'{"email": 7}', status=status)
+        return requests_to(loop, app, path, status=status)
 
     peers = {name: _lazily(lambda peer=peer: on(peer(_app()))) for name, peer in PEERS.items()}  # type: ignore[misc]
     return Suite(
@@ -174,40 +175,3 @@ def _log_to(logger: logging.Logger, formatter: logging.Formatter) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
-
-
-def _subject(
-    loop: asyncio.AbstractEventLoop, app: Any, path: str = "/ping", *, status: int = 200
-) -> Callable[[], object]:
-    method = "POST" if path == "/validate" else "GET"
-    content = b'{"email": 7}' if method == "POST" else b""
-    headers = [
-        (b"host", b"127.0.0.1:8000"), (b"accept", b"*/*"), (b"accept-encoding", b"gzip, deflate, br"),
-        (b"connection", b"keep-alive"), (b"user-agent", b"python-httpx2/2.16"), (b"content-type", b"application/json"),
-    ]  # fmt: skip
-    seen: list[int] = []
-
-    async def receive() -> Any:
-        return {"type": "http.request", "body": content, "more_body": False}
-
-    async def send(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            seen.append(message["status"])
-
-    async def requests() -> None:
-        for _ in range(_REQUESTS):
-            scope = {
-                "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
-                "method": method, "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
-                "root_path": "", "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
-                "state": {},
-            }  # fmt: skip
-            await loop.create_task(app(scope, receive, send))  # as servers do
-
-    def run() -> None:
-        seen.clear()
-        loop.run_until_complete(requests())
-        if seen != [status] * _REQUESTS:
-            raise RuntimeError(f"expected {status}, got {set(seen)}")
-
-    return run

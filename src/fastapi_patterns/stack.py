@@ -66,7 +66,8 @@ def install_stack(
         allow_credentials: Let browsers at these origins send cookies.
         resources: Objects that live as long as the application, such as a `Database`, an `HttpClient`, a `TaskQueue`,
             or any async context manager that can be entered again. They open in this order before the application's
-            own lifespan and close after it. One with an `exception_map()` has its failures answered by it.
+            own lifespan and close after it. One with an `exception_map()` has its failures answered by it; of several
+            that answer the same failure the first that has an answer counts. One that is named twice is opened once.
         exception_map: More exceptions to answer, see `install_error_handlers`; wins over the resources' maps.
         renderer: Shapes the error bodies; `EnvelopeRenderer()` by default.
         validation_status: Status of a failed validation, see `install_error_handlers`.
@@ -85,6 +86,7 @@ def install_stack(
     if app.middleware_stack is not None:
         raise ConfigurationError("install_stack(app) must be called before the application serves its first request")
     _check_resources(resources)
+    resources = tuple({id(resource): resource for resource in resources}.values())
     chosen = EnvelopeRenderer() if renderer is None else renderer
     log_config = RequestLogConfig() if request_log is None else request_log
     cors = None
@@ -104,7 +106,7 @@ def install_stack(
         html=html,
     )
     outer = _outer(log_config, cors, Responder(chosen, html))
-    stack = Stack(tuple(resources), outer, (Middleware(ResponseMarkMiddleware),))
+    stack = Stack(resources, outer, (Middleware(ResponseMarkMiddleware),))
     _fix_middleware_order(app, stack)
     _open_resources(app, resources)
     log_once()
@@ -146,8 +148,21 @@ def _merged(resources: Sequence[Resource], own: ExceptionMap | None) -> Exceptio
     for resource in resources:
         room_map = getattr(resource, "exception_map", None)
         if room_map is not None:
-            merged.update(room_map())
+            for cls, answer in room_map().items():
+                merged[cls] = _first(merged[cls], answer) if cls in merged else answer
     return {**merged, **(own or {})}
+
+
+def _first(earlier: Any, later: Any) -> Any:
+    """Two databases answer the same failures and neither knows whose one is: the later answers what is left."""
+    if not callable(earlier) or not callable(later):
+        return earlier
+
+    def answer(error: Exception) -> Any:
+        info = earlier(error)
+        return later(error) if info is None else info
+
+    return answer
 
 
 def _outer(request_log: RequestLogConfig, cors: Mapping[str, Any] | None, respond: Responder) -> tuple[Middleware, ...]:

@@ -1,6 +1,7 @@
 """What a database can be told: when to commit, which sessions, what a constraint says, how long to wait."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,6 +21,7 @@ from fastapi_patterns import AsyncDatabase, ConfigurationError, Database, ErrorI
 from fastapi_patterns.db import DatabaseUnavailableError, SessionClosedError
 from fastapi_patterns.db._engine import engine_options
 from fastapi_patterns.db.failures import delay_before, is_retryable
+from fastapi_patterns.stack import stack_of
 
 
 class Base(DeclarativeBase):
@@ -509,3 +511,36 @@ def test_retries_are_few(retries: int) -> None:
     for made in (Database("sqlite://"), AsyncDatabase("sqlite://")):
         with pytest.raises(ConfigurationError, match="retries must be 0 to 3"):
             made.transaction(retries=retries)
+
+
+def test_a_second_database_takes_no_answers_away(tmp_path: Path) -> None:
+    """A replica beside it has no constraints of its own: those of the first go on being answered."""
+    url = f"sqlite:///{tmp_path}/x.db"
+    database = Database(url, metadata=Base.metadata, constraints=CONSTRAINTS, other_integrity_status=422)
+    replica = Database(url, metadata=Base.metadata, commit="manual")
+    app = FastAPI()
+    install_stack(app, resources=[database, replica])
+    database.create_all()
+    numbers = itertools.count()
+
+    @app.post("/{age}")
+    def create(age: int, session: Annotated[Session, Depends(database.session)]) -> None:
+        session.add(Member(email="ada@a.example", number=next(numbers), age=age))
+
+    with TestClient(app) as asked:
+        answers = [asked.post(f"/{age}") for age in (1, 1, -1)]
+    assert [(answer.status_code, answer.json()) for answer in answers[:2]] == [
+        (200, None),
+        (409, {"error": "E-mail is taken"}),
+    ]
+    assert answers[2].status_code == 422
+
+
+def test_a_database_that_stands_in_for_its_replica_is_opened_once() -> None:
+    """Where there is no replica both names are one object, also in the list of resources."""
+    database = Database("sqlite://")
+    app = FastAPI()
+    install_stack(app, resources=[database, database])
+    stack = stack_of(app)
+    assert stack is not None
+    assert stack.resources == (database,)

@@ -1,5 +1,6 @@
 """Makes a closed session say what to use instead: SQLAlchemy's own reopens silently, or refuses without a hint."""
 
+from functools import cache
 from typing import Any, Never
 
 from fastapi_patterns.db.failures import SessionClosedError
@@ -15,9 +16,12 @@ _METHODS = (
 
 def refuse_from_now_on(session: Any) -> None:
     """Let every further use of a session raise `SessionClosedError`."""
-    for name in _METHODS:
-        if hasattr(type(session), name):
-            setattr(session, name, _refused)
+    vars(session).update(_refusals(type(session)))  # type: ignore[arg-type]  # a class is hashable
+
+
+@cache  # an application has a session class or two
+def _refusals(kind: type) -> dict[str, Any]:
+    return {name: _refused for name in _METHODS if hasattr(kind, name)}
 
 
 def _refused(*_: object, **__: object) -> Never:
