@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from fastapi_patterns import ConfigurationError, ErrorInfo, install_error_handlers
 from fastapi_patterns.context import request_context
+from fastapi_patterns.errors import NotFoundError
 
 
 class StockError(Exception):
@@ -108,6 +109,7 @@ def test_the_place_is_the_innermost(caplog: pytest.LogCaptureFixture) -> None:
         ({Exception: (500, "x")}, "other than Exception itself"),
         ({"ValueError": (400, "x")}, "keys are exception classes"),
         ({KeyboardInterrupt: (400, "x")}, "keys are exception classes"),
+        ({ValueError: NotFoundError}, "ValueError must map to an ErrorInfo"),
         ({ValueError: (200, "x")}, "ValueError must map to a status of 400 to 599; got 200"),
         ({ValueError: ErrorInfo(status=302)}, "ValueError must map to a status of 400 to 599; got 302"),
     ],

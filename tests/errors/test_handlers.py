@@ -10,7 +10,14 @@ from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
-from fastapi_patterns import AppException, ConfigurationError, ErrorInfo, install_error_handlers, install_stack
+from fastapi_patterns import (
+    AppException,
+    ConfigurationError,
+    ErrorInfo,
+    ProblemRenderer,
+    install_error_handlers,
+    install_stack,
+)
 
 
 class Stock(BaseModel):
@@ -112,3 +119,10 @@ def test_handlers_of_the_application_stay() -> None:
         "key": "own",
         "index": '{"error":"mapped"}',
     }
+
+
+@pytest.mark.parametrize("renderer", [ProblemRenderer, "problem", lambda info: {}])
+def test_a_renderer_of_another_kind_is_refused(renderer: Any) -> None:
+    """The class instead of an object, a word, a function: at start-up, with words."""
+    with pytest.raises(ConfigurationError, match="renderer must be an object such as ProblemRenderer"):
+        install_error_handlers(FastAPI(), renderer=renderer)

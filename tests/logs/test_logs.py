@@ -158,6 +158,7 @@ def test_uvicorns_loggers_are_taken_over(stream: io.StringIO) -> None:
         logging.getLogger(name).propagate = False
     configure_logging("text", stream=stream)
     logging.getLogger("uvicorn.access").info('127.0.0.1 - "GET /?token=secret HTTP/1.1" 200')
+    logging.getLogger("uvicorn.error").info('%s - "WebSocket %s" [accepted]', "127.0.0.1:1", "/ws?token=secret")
     logging.getLogger("uvicorn.error").info("Started")
     logging.getLogger("httpx2").info("HTTP Request: GET https://api.example/?key=secret")
     assert stream.getvalue().startswith("INFO uvicorn.error: Started")

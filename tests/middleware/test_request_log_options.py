@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
@@ -381,11 +382,13 @@ def test_a_websocket_whose_client_leaves(sockets: tuple[TestClient, list[Line]])
 
 
 def test_a_websocket_that_breaks(sockets: tuple[TestClient, list[Line]]) -> None:
-    """The error's type is on the line."""
+    """The error's type is on the line, with the code that the server closes with, at WARNING."""
     client, lines = sockets
     with pytest.raises(RuntimeError), client.websocket_connect("/breaks") as socket:
         socket.receive_text()
-    assert lines[0][2]["error.type"] == "RuntimeError"
+    ((level, text, fields),) = lines
+    assert (level, text) == (logging.WARNING, "WEBSOCKET /breaks - 0.000s 1011")
+    assert fields["error.type"] == "RuntimeError"
 
 
 @pytest.mark.parametrize(
@@ -397,10 +400,54 @@ def test_a_websocket_that_breaks(sockets: tuple[TestClient, list[Line]]) -> None
         ({"headers": ["x-api-key"]}, "must not hold 'x-api-key'"),
         ({"headers": ["two words"]}, "must not hold 'two words'"),
         ({"field_names": {"status": "s"}}, "there is no 'status'"),
-        ({"slow_after": timedelta(0)}, "slow_after must be positive"),
+        ({"slow_after": 2}, "slow_after must be a positive timedelta; got 2"),
+        ({"request_id_header": "Authorization"}, "not one of a secret"),
+        ({"trust_request_id": "no"}, "trust_request_id must be True or False"),
+        ({"query": "yes"}, "query must be True or False"),
+        ({"level": "INFO"}, "level must be a function; got str"),
+        ({"new_request_id": "x"}, "new_request_id must be a function"),
+        ({"sink": logging.getLogger()}, "sink must be a function"),
+        ({"field_names": {"url.path": "message"}}, "'message' is taken"),
+        ({"field_names": {"url.path": "a", "http.route": "a"}}, "'a' is taken"),
+        ({"slow_after": timedelta(0)}, "slow_after must be a positive timedelta"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(options: dict[str, Any], problem: str) -> None:
     """With words, when the configuration is made."""
     with pytest.raises(ConfigurationError, match=problem):
         RequestLogConfig(**options)
+
+
+@pytest.mark.parametrize("config", [RequestLogConfig, {"query": True}, False])
+def test_a_configuration_of_another_kind_is_refused(config: Any) -> None:
+    """The class instead of an object, a dict, False: at start-up, not on every request."""
+    with pytest.raises(ConfigurationError, match="takes a RequestLogConfig"):
+        RequestLogMiddleware(FastAPI(), config)
+
+
+@pytest.mark.parametrize("made", ["a\r\nSet-Cookie: x=1", "", "x" * 200, None, 7])
+def test_an_id_that_cannot_be_sent_is_replaced(made: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """What the application's maker returns goes into a header: junk there would cost the answer."""
+    app, lines, _ = make(new_request_id=lambda: made)
+    answer = TestClient(app).get("/health")
+    assert answer.status_code == 200
+    assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
+    assert lines[0][2]["request_id"] == answer.headers["x-request-id"]
+    assert caplog.records[0].getMessage().startswith("RequestLogConfig.new_request_id failed: ")
+
+
+@pytest.mark.parametrize("name", ["level", "sink"])
+def test_a_function_of_the_log_that_raises_costs_no_request(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The answer is what it was, and the log names what failed."""
+    app, _, _ = make(**{name: lambda *arguments: [][0]})
+    assert TestClient(app).get("/health").status_code == 200
+    assert [record.getMessage() for record in caplog.records] == ["The request log failed: IndexError in level or sink"]
+
+
+def test_extra_fields_replace_none_of_the_logs_own() -> None:
+    """One search by request id finds all, whatever the application adds."""
+    app, lines, _ = make(extra=lambda scope: {"request_id": "fake", "time": 0, "message": "fake", "tenant": "acme"})
+    answer = TestClient(app).get("/health")
+    fields = lines[0][2]
+    assert (fields["request_id"], fields["tenant"]) == (answer.headers["x-request-id"], "acme")
+    assert not {"time", "message"} & fields.keys()

@@ -28,6 +28,9 @@ from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, Exception
 __all__ = ["app_exception_handler", "install_error_handlers", "validation_exception_handler"]
 
 
+_OF_A_RENDERER = ("media_type", "for_all", "body", "validation_schema", "error_schema")
+
+
 async def app_exception_handler(request: Request, exc: AppException) -> JSONResponse:
     """Answer an `AppException` with the default renderer: for `app.add_exception_handler` by hand."""
     return render(EnvelopeRenderer(), exc.info())
@@ -74,6 +77,12 @@ def install_error_handlers(
     if not isinstance(validation_status, int) or not 400 <= validation_status <= 499:
         raise ConfigurationError(f"validation_status must be a client error, 400 to 499; got {validation_status!r}")
     chosen = EnvelopeRenderer() if renderer is None else renderer
+    missing = [name for name in _OF_A_RENDERER if not hasattr(chosen, name)]
+    if isinstance(chosen, type) or missing:
+        raise ConfigurationError(
+            "renderer must be an object such as ProblemRenderer() or FunctionRenderer(...); "
+            f"got {chosen!r}" + (f", which has no {missing[0]!r}" if missing else "")
+        )
     respond = Responder(chosen, html)
 
     async def on_app_exception(request: Request, exc: Any) -> Response:

@@ -80,7 +80,7 @@ def _checked_answer(cls: type[Exception], answer: Any) -> ErrorInfo | Callable[[
                 f"exception_map: {cls.__name__} must map to a status of 400 to 599; got {answer.status!r}"
             )
         return answer
-    if not callable(answer) or is_async_callable(answer):
+    if not callable(answer) or isinstance(answer, type) or is_async_callable(answer):
         raise ConfigurationError(
             f"exception_map: {cls.__name__} must map to an ErrorInfo, a pair (status, public text) "
             f"or a plain function; got {answer!r}"

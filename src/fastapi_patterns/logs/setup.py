@@ -27,6 +27,15 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
         raise AttributeError("the stream is always sys.stderr")
 
 
+class _NoSockets(logging.Filter):
+    """Drops uvicorn's line for each websocket, which shows the whole query: the request log has one without."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return '"WebSocket %s"' not in str(record.msg)
+
+
+_NO_SOCKETS = _NoSockets()
+
 _FORMATTERS: dict[str, Callable[[TextIO], logging.Formatter]] = {
     "text": lambda stream: TextFormatter(),
     "json": lambda stream: JsonFormatter(),
@@ -77,5 +86,6 @@ def configure_logging(
         logger.handlers.clear()
         logger.propagate = True
     logging.getLogger("uvicorn.access").disabled = True
+    logging.getLogger("uvicorn.error").addFilter(_NO_SOCKETS)  # adding the same filter again changes nothing
     for name in ("httpx2", "httpx"):  # at INFO they print the whole URL of each outgoing call, query included
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -14,7 +14,7 @@ from fastapi_patterns.middleware._redact import plain, redact_header, redact_pat
 if TYPE_CHECKING:
     from fastapi_patterns.middleware.request_log import RequestLogConfig
 
-__all__ = ["FIELDS", "HEADER_FIELD", "Line"]
+__all__ = ["FIELDS", "HEADER_FIELD", "OF_THE_LINE", "Line"]
 
 _log = logging.getLogger("fastapi_patterns.request")
 _errors = logging.getLogger("fastapi_patterns.errors")
@@ -29,6 +29,8 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 HEADER_FIELD = "http.request.header."
+# What a written line has besides its fields.
+OF_THE_LINE = frozenset({"time", "level", "logger", "message", "exception", "truncated"})
 
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "WEBSOCKET"})
 
@@ -64,13 +66,23 @@ class Line:
         self._started = config.clock()
 
     def write(self) -> None:
-        """Write the line, unless it has been written."""
+        """Write the line, unless it has been written. What the application's functions raise costs no request."""
         if self._written:
             return
         self._written = True
+        try:
+            self._write()
+        except Exception as error:
+            _errors.error(
+                "The request log failed: %s in level or sink", type(error).__qualname__, exc_info=scrub(error)
+            )
+
+    def _write(self) -> None:
         config, status = self._config, self.status
         duration = config.clock() - self._started
         level = config.level(status)
+        if self._scope["type"] == "websocket" and self.error is not None:
+            level = max(level, logging.WARNING)  # its status is that of the handshake
         if config.slow_after is not None and duration > config.slow_after.total_seconds():
             level = max(level, logging.WARNING)
         sink = config.sink
@@ -146,7 +158,8 @@ class Line:
         if config.extra is None:
             return renamed
         try:
-            return {**renamed, **config.extra(self._scope)}  # noqa: S610 (not Django's)
+            added = config.extra(self._scope).items()  # noqa: S610 (not Django's)
+            return {**{name: value for name, value in added if name not in OF_THE_LINE}, **renamed}
         except Exception as error:
             # The application's function must not cost the line, nor the request.
             _errors.error("RequestLogConfig.extra failed: %s", type(error).__qualname__, exc_info=scrub(error))

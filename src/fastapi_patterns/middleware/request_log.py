@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import NoneType
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,20 +15,24 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fastapi_patterns._compat import current_span
 from fastapi_patterns.context import request_state_var
 from fastapi_patterns.exceptions import ConfigurationError
-from fastapi_patterns.middleware._line import FIELDS, HEADER_FIELD, Line
+from fastapi_patterns.middleware._line import FIELDS, HEADER_FIELD, OF_THE_LINE, Line
 from fastapi_patterns.middleware._redact import is_secret_name
 
 __all__ = ["LineSink", "RequestLogConfig", "RequestLogMiddleware"]
+
+_errors = logging.getLogger("fastapi_patterns.errors")
 
 LineSink = Callable[[int, str, dict[str, Any]], None]
 """Takes a line instead of `logging`: its level, its text, and its fields by name."""
 
 # What an incoming id may look like: anything else could forge log lines or fill them up.
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_MADE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # W3C Trace Context, section 3.2: version, trace, parent, flags; all-zero ids and the version ff are not valid.
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _SEEN = "fastapi_patterns.request_log"
+_INTERNAL_ERROR = 1011
 _NO_CLOSE_FRAME = 1006  # RFC 6455 section 7.4.1
 
 
@@ -59,6 +64,7 @@ class RequestLogConfig:
             logged. Names that hold secrets are refused.
         field_names: Renames fields, `{"http.response.status_code": "status"}`; None leaves one out.
         extra: More fields, from the ASGI scope after the request: `lambda scope: {"tenant": scope["state"]["tenant"]}`.
+            They replace none of the log's own.
         sink: Takes each line instead of the logger `fastapi_patterns.request`: `fastapi_patterns.logs.JsonLines()` or
             a function of its level, text and fields. The default is `logging`, since an application's handlers,
             levels and test tools hang on it.
@@ -83,8 +89,17 @@ class RequestLogConfig:
     clock: Callable[[], float] = time.perf_counter
 
     def __post_init__(self) -> None:
-        if not _HEADER_NAME.fullmatch(self.request_id_header):
-            raise ConfigurationError(f"request_id_header must be an HTTP header name; got {self.request_id_header!r}")
+        if not _HEADER_NAME.fullmatch(self.request_id_header) or is_secret_name(self.request_id_header):
+            raise ConfigurationError(
+                f"request_id_header must be an HTTP header name, not one of a secret; got {self.request_id_header!r}"
+            )
+        for name in ("trust_request_id", "query"):
+            if not isinstance(getattr(self, name), bool):  # the text "no" would count as true
+                raise ConfigurationError(f"{name} must be True or False; got {getattr(self, name)!r}")
+        for name in ("new_request_id", "level", "clock", "extra", "sink"):
+            value = getattr(self, name)
+            if not callable(value) and not (value is None and name in ("extra", "sink")):
+                raise ConfigurationError(f"{name} must be a function; got {type(value).__name__}")
         for name, value in (("skip", self.skip), ("headers", self.headers)):
             if isinstance(value, str):
                 raise ConfigurationError(f"{name} must be a list or a set, such as ({value!r},); got a plain string")
@@ -94,8 +109,13 @@ class RequestLogConfig:
         unknown = [name for name in self.field_names if name not in FIELDS and not name.startswith(HEADER_FIELD)]
         if unknown:
             raise ConfigurationError(f"field_names: there is no {unknown[0]!r}; there are {', '.join(sorted(FIELDS))}")
-        if self.slow_after is not None and self.slow_after <= timedelta(0):
-            raise ConfigurationError(f"slow_after must be positive; got {self.slow_after}")
+        new_names = [name for name in self.field_names.values() if name is not None]
+        if taken := OF_THE_LINE.intersection(new_names) or {name for name in new_names if new_names.count(name) > 1}:
+            raise ConfigurationError(f"field_names: {sorted(taken)[0]!r} is taken; choose another name")
+        if self.slow_after is not None and not (
+            isinstance(self.slow_after, timedelta) and self.slow_after > timedelta(0)
+        ):
+            raise ConfigurationError(f"slow_after must be a positive timedelta; got {self.slow_after!r}")
 
 
 class RequestLogMiddleware:
@@ -112,6 +132,8 @@ class RequestLogMiddleware:
     """
 
     def __init__(self, app: ASGIApp, config: RequestLogConfig | None = None) -> None:
+        if not isinstance(config, (RequestLogConfig, NoneType)):
+            raise ConfigurationError(f"the request log takes a RequestLogConfig(...); got {config!r}")
         self.app = app
         self.config = RequestLogConfig() if config is None else config
         self._id_header = self.config.request_id_header.lower().encode()
@@ -143,6 +165,8 @@ class RequestLogMiddleware:
         except Exception as error:
             line.error = type(error).__qualname__
             line.status = line.status or 500  # the server's answer, outside this middleware
+            if line.status == 101 and line.close_code is None:
+                line.close_code = _INTERNAL_ERROR  # what servers close a broken websocket with
             raise
         finally:
             line.write()
@@ -154,12 +178,26 @@ class RequestLogMiddleware:
         if sent is not None and self.config.trust_request_id and _REQUEST_ID.fullmatch(sent):
             state["request_id"] = str(sent, "ascii")
         else:
-            state["request_id"] = self.config.new_request_id()
+            state["request_id"] = self._new_id()
         parent = headers.get(b"traceparent")
         if parent is not None and (valid := _TRACEPARENT.fullmatch(parent)):
             state["traceparent"], state["trace_id"] = str(parent, "ascii"), str(valid[1], "ascii")
         if span := current_span():
             state["trace_id"], state["span_id"] = span
+
+    def _new_id(self) -> str:
+        """Make an id. One that could not be sent, or none, must not cost the request."""
+        if self.config.new_request_id is _new_request_id:
+            return _new_request_id()
+        try:
+            made = self.config.new_request_id()
+            if _MADE_ID.fullmatch(made):
+                return made
+            problem = "what it returned is no header value of 1 to 128 characters"
+        except Exception as error:
+            problem = type(error).__qualname__
+        _errors.error("RequestLogConfig.new_request_id failed: %s", problem)
+        return _new_request_id()
 
     def _watched(self, line: Line, request_id: str, receive: Receive, send: Send) -> tuple[Receive, Send]:
         clock, name, value = self.config.clock, self._id_header, request_id.encode("latin-1")
