@@ -7,7 +7,9 @@ from sqlalchemy import URL, Engine, StaticPool, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from fastapi_patterns._optional import require
+from fastapi_patterns.db._ending import end_in_background
 from fastapi_patterns.db._psycopg import bounded_connect
+from fastapi_patterns.db._reset import clean_on_return
 from fastapi_patterns.db.failures import DatabaseUnavailableError
 from fastapi_patterns.exceptions import ConfigurationError
 
@@ -120,10 +122,14 @@ def _is_sqlite(url: URL) -> bool:
 
 
 def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
-    """Hook into an engine that was made here: SQLite's promises, and a word for a server that is not there."""
+    """Hook into an engine that was made here: SQLite's promises, clean connections, a word for a server that is gone."""
     if _is_sqlite(engine.url):
         _prepare_sqlite(engine)
         return
+    if engine.dialect.name == "postgresql":
+        clean_on_return(engine)
+    if engine.dialect.driver == "asyncpg":
+        end_in_background(engine)
     connect = engine.dialect.connect
     if statement_timeout is not None and engine.dialect.driver == "psycopg":
         connect = bounded_connect(_client_limit_s(statement_timeout))
