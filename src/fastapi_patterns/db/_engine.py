@@ -130,9 +130,17 @@ def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
         clean_on_return(engine)
     if engine.dialect.driver == "asyncpg":
         end_in_background(engine)
-    connect = engine.dialect.connect
+    connect, dialect, ping = engine.dialect.connect, engine.dialect, engine.dialect.do_ping
     if statement_timeout is not None and engine.dialect.driver == "psycopg":
         connect = bounded_connect(_client_limit_s(statement_timeout))
+
+    def do_ping(connection: Any) -> bool:
+        try:
+            return ping(connection)
+        except OSError:  # asyncpg's command_timeout, which SQLAlchemy would not take for a lost connection
+            return False
+
+    dialect.do_ping = do_ping  # type: ignore[method-assign]
 
     @event.listens_for(engine, "do_connect")
     def _on_do_connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
@@ -145,7 +153,7 @@ def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
     def _on_error(context: Any) -> None:
         if isinstance(context.original_exception, OSError):  # asyncpg's command_timeout, or a socket that broke
             context.is_disconnect = True
-            context.chained_exception = DatabaseUnavailableError("The database did not answer in time")
+            raise DatabaseUnavailableError("The database did not answer in time") from context.original_exception
 
 
 def _prepare_sqlite(engine: Engine) -> None:
