@@ -92,7 +92,7 @@ class Books:
     def ask(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a statement in a transaction of its own."""
         assert self._connection is not None
-        cursor = self._connection.execute(sql, values or None)  # type: ignore[call-overload]
+        cursor = self._connection.execute(sql, values or None)
         return cursor.fetchall() if cursor.description else []
 
     def stored(self) -> set[int]:
@@ -119,6 +119,14 @@ class Books:
         for (pid,) in rows:
             self.kill(pid)
         return len(rows)
+
+    def sleeping(self) -> int:
+        """How many statements sleep in the database."""
+        found = self.ask(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND state = 'active' AND query LIKE '%pg_sleep(%'"
+        )
+        return int(found[0][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +242,8 @@ class Site:
         """Every connection is back, and none is left in a transaction."""
         within(settle_s, lambda: self.checked_out == 0)
         assert self.checked_out == 0
-        within(1.0, lambda: set(self.books.sessions()) <= {"idle"})  # the view follows the server by a moment
+        # The view follows the server by a moment.
+        within(max(settle_s, 1.0), lambda: set(self.books.sessions()) <= {"idle"})
         sessions = self.books.sessions()
         assert set(sessions) <= {"idle"}, sessions
         assert sessions.total() <= POOL_SIZE

@@ -58,12 +58,6 @@ def add_middleware(site: Site, middleware: str) -> None:
         site.app.add_middleware(BaseHTTPMiddleware, dispatch=pass_through)
 
 
-def sleeping(books: Books) -> int:
-    """How many statements sleep in the database."""
-    return int(books.ask("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(%' AND state = 'active' "
-                         "AND datname = current_database() AND pid <> pg_backend_pid()")[0][0])  # fmt: skip
-
-
 @pytest.mark.filterwarnings("ignore::fastapi_patterns.exceptions.ConfigurationWarning")
 @pytest.mark.parametrize("middleware", ["none", "BaseHTTPMiddleware"])
 def test_requests_that_are_cancelled_in_a_statement(kind: Kind, books: Books, middleware: str) -> None:
@@ -80,8 +74,7 @@ def test_requests_that_are_cancelled_in_a_statement(kind: Kind, books: Books, mi
 
     async def cancelled(number: int) -> None:
         task = asyncio.create_task(call(site.app, f"/entries/{number}"))
-        while not await asyncio.to_thread(sleeping, books):
-            await asyncio.sleep(0.005)
+        assert await asyncio.to_thread(within, 5.0, lambda: books.sleeping() > 0)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
@@ -93,14 +86,12 @@ def test_requests_that_are_cancelled_in_a_statement(kind: Kind, books: Books, mi
                 numbers = range(first, first + 20)
                 others = [number for number in numbers if not is_fault(number)]
                 faults = [number for number in numbers if is_fault(number)]
-                *_, statuses = await asyncio.gather(
-                    *(cancelled(number) for number in faults),
-                    asyncio.gather(*(call(site.app, f"/entries/{number}") for number in others)),
-                )
+                leaving = asyncio.gather(*(cancelled(number) for number in faults))
+                statuses = await asyncio.gather(*(call(site.app, f"/entries/{number}") for number in others))
+                await leaving
                 told |= {number for number, status in zip(others, statuses, strict=True) if status == 200}
             left = time.monotonic()
-            while site.checked_out and time.monotonic() < left + 5:
-                await asyncio.sleep(0.005)
+            await asyncio.to_thread(within, 5.0, lambda: site.checked_out == 0)
             back_s = time.monotonic() - left
             await asyncio.to_thread(site.check_connections)
         return told, back_s
@@ -164,7 +155,7 @@ def leave(url: str, request: str, books: Books) -> None:
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(request.encode())
-        assert within(5.0, lambda: sleeping(books) > 0)
+        assert within(5.0, lambda: books.sleeping() > 0)
 
 
 @pytest.mark.filterwarnings("ignore::fastapi_patterns.exceptions.ConfigurationWarning")

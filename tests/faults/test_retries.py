@@ -21,7 +21,9 @@ def accounts(books: Books) -> Books:
     """Two rows to quarrel about; deadlocks are found at once."""
     books.ask("CREATE TABLE accounts (id int PRIMARY KEY, amount int NOT NULL)")
     books.ask("INSERT INTO accounts VALUES (1, 0), (2, 0)")
-    books.ask("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database()); END $$")
+    books.ask(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = ''20ms''', current_database()); END $$"
+    )
     return books
 
 
@@ -73,7 +75,7 @@ class Meeting:
 @pytest.mark.parametrize("level", ["deadlock", "serialization"])
 def test_two_that_contradict_each_other_both_succeed(kind: Kind, accounts: Books, level: str) -> None:
     """One is run again as a whole, in a new transaction; each takes effect once."""
-    options = {} if level == "deadlock" else {"isolation_level": "SERIALIZABLE"}
+    options: dict[str, Any] = {} if level == "deadlock" else {"isolation_level": "SERIALIZABLE"}
     site = Site(kind, accounts, **options)
     meeting = Meeting(accounts)
 

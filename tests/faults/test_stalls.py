@@ -1,5 +1,6 @@
 """A network that stops forwarding: a request ends by its limits, and the pool is well when the network is."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.services
 
 _LIMIT_S = 5.0 if SLOW else 2.0
 _CONNECT_LIMIT_S = 2.0
+_SLACK_S = 0.0 if SLOW else 0.1  # a busy machine; a tenth of the longer limit has room for it
 _UNAVAILABLE = (503, "1", '{"error":"The database is not available"}')
 
 
@@ -40,25 +42,28 @@ def test_a_network_that_stops_in_a_request(kind: Kind, books: Books, postgres_se
 
         def operation(session: Session, number: int) -> None:
             store(session, number)
-            proxy.stall()
-            session.execute(text("SELECT 1"))
+            session.execute(text("SELECT pg_sleep(0.5)"))
 
         site.expose("/entries", operation)
         with site.serve() as url:
             load(url, "/plain", range(POOL_SIZE))
-            in_statement = load(url, "/entries", range(POOL_SIZE), concurrency=POOL_SIZE)
+            with ThreadPoolExecutor() as threads:
+                loading = threads.submit(load, url, "/entries", range(POOL_SIZE))
+                assert within(5.0, lambda: books.sleeping() == POOL_SIZE)
+                proxy.stall()
+                in_statement = loading.result()
             proxy.go_on()
-            site.check(url, in_statement, settle_s=1.0)
+            site.check(url, in_statement, settle_s=3.0)
             proxy.stall()
             at_beginning = load(url, "/plain", range(POOL_SIZE), concurrency=POOL_SIZE)
             proxy.go_on()
-            site.check(url, [], settle_s=1.0)
+            site.check(url, [], settle_s=3.0)
     slowest, fastest = (found(answer.seconds for answer in in_statement) for found in (max, min))
     beginning = max(answer.seconds for answer in at_beginning)
     print(f"\nstall in a statement, {kind}: {fastest:.2f} to {slowest:.2f} s of {_LIMIT_S}; at the beginning "
           f"{beginning:.2f} s of {_LIMIT_S} + {_CONNECT_LIMIT_S}")  # fmt: skip
     assert told(in_statement) == told(at_beginning) == {_UNAVAILABLE}
-    assert _LIMIT_S * 0.9 <= fastest <= slowest <= _LIMIT_S * 1.1
+    assert _LIMIT_S * 0.9 <= fastest <= slowest <= _LIMIT_S * 1.1 + _SLACK_S
     assert beginning <= (_LIMIT_S + _CONNECT_LIMIT_S) * 1.1
 
 
@@ -70,11 +75,11 @@ def test_a_network_that_stops_before_a_connection(kind: Kind, books: Books, post
             proxy.stall()
             answers = load(url, "/plain", range(POOL_SIZE), concurrency=POOL_SIZE)
             proxy.go_on()
-            site.check(url, [], settle_s=1.0)
+            site.check(url, [], settle_s=3.0)
     slowest, fastest = (found(answer.seconds for answer in answers) for found in (max, min))
     print(f"\nstall in connecting, {kind}: {fastest:.2f} to {slowest:.2f} s of {_CONNECT_LIMIT_S}")
     assert told(answers) == {_UNAVAILABLE}
-    assert _CONNECT_LIMIT_S * 0.9 <= fastest <= slowest <= _CONNECT_LIMIT_S * 1.1
+    assert _CONNECT_LIMIT_S * 0.9 <= fastest <= slowest <= _CONNECT_LIMIT_S * 1.1 + _SLACK_S
 
 
 def test_a_slow_statement_ends_by_its_limit(kind: Kind, books: Books) -> None:

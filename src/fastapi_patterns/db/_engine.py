@@ -122,7 +122,7 @@ def _is_sqlite(url: URL) -> bool:
 
 
 def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
-    """Hook into an engine that was made here: SQLite's promises, clean connections, a word for a server that is gone."""
+    """Hook into an engine that was made here: SQLite's promises, clean connections, limits that are kept."""
     if _is_sqlite(engine.url):
         _prepare_sqlite(engine)
         return
@@ -130,17 +130,18 @@ def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
         clean_on_return(engine)
     if engine.dialect.driver == "asyncpg":
         end_in_background(engine)
-    connect, dialect, ping = engine.dialect.connect, engine.dialect, engine.dialect.do_ping
-    if statement_timeout is not None and engine.dialect.driver == "psycopg":
+    dialect: Any = engine.dialect
+    connect, ping = dialect.connect, dialect.do_ping
+    if statement_timeout is not None and dialect.driver == "psycopg":
         connect = bounded_connect(_client_limit_s(statement_timeout))
 
     def do_ping(connection: Any) -> bool:
         try:
-            return ping(connection)
+            return bool(ping(connection))
         except OSError:  # asyncpg's command_timeout, which SQLAlchemy would not take for a lost connection
             return False
 
-    dialect.do_ping = do_ping  # type: ignore[method-assign]
+    dialect.do_ping = do_ping
 
     @event.listens_for(engine, "do_connect")
     def _on_do_connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
