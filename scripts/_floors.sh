@@ -23,5 +23,5 @@ if [ "$(cat "$VENV/.floors" 2>/dev/null)" != "$key" ]; then
 fi
 say "Running the unit part on the floors, $("$VENV/bin/python" --version)"
 exec "$VENV/bin/python" -m pytest tests -m "not services and not browser" \
-  --ignore tests/live --ignore tests/docs --ignore tests/benchmarks --ignore tests/browser \
+  --ignore tests/live --ignore tests/faults --ignore tests/docs --ignore tests/benchmarks --ignore tests/browser \
   --ignore tests/errors/test_fuzz.py "$@"

@@ -7,7 +7,9 @@ from sqlalchemy import URL, Engine, StaticPool, event, make_url
 from sqlalchemy.exc import ArgumentError
 
 from fastapi_patterns._optional import require
+from fastapi_patterns.db._ending import end_in_background
 from fastapi_patterns.db._psycopg import bounded_connect
+from fastapi_patterns.db._reset import clean_on_return
 from fastapi_patterns.db.failures import DatabaseUnavailableError
 from fastapi_patterns.exceptions import ConfigurationError
 
@@ -120,13 +122,26 @@ def _is_sqlite(url: URL) -> bool:
 
 
 def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
-    """Hook into an engine that was made here: SQLite's promises, and a word for a server that is not there."""
+    """Hook into an engine that was made here: SQLite's promises, clean connections, limits that are kept."""
     if _is_sqlite(engine.url):
         _prepare_sqlite(engine)
         return
-    connect = engine.dialect.connect
-    if statement_timeout is not None and engine.dialect.driver == "psycopg":
+    if engine.dialect.name == "postgresql":
+        clean_on_return(engine)
+    if engine.dialect.driver == "asyncpg":
+        end_in_background(engine)
+    dialect: Any = engine.dialect
+    connect, ping = dialect.connect, dialect.do_ping
+    if statement_timeout is not None and dialect.driver == "psycopg":
         connect = bounded_connect(_client_limit_s(statement_timeout))
+
+    def do_ping(connection: Any) -> bool:
+        try:
+            return bool(ping(connection))
+        except OSError:  # asyncpg's command_timeout, which SQLAlchemy would not take for a lost connection
+            return False
+
+    dialect.do_ping = do_ping
 
     @event.listens_for(engine, "do_connect")
     def _on_do_connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> Any:
@@ -139,7 +154,7 @@ def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
     def _on_error(context: Any) -> None:
         if isinstance(context.original_exception, OSError):  # asyncpg's command_timeout, or a socket that broke
             context.is_disconnect = True
-            context.chained_exception = DatabaseUnavailableError("The database did not answer in time")
+            raise DatabaseUnavailableError("The database did not answer in time") from context.original_exception
 
 
 def _prepare_sqlite(engine: Engine) -> None:

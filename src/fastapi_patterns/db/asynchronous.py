@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import (
 )
 
 from fastapi_patterns.db._closed import refuse_from_now_on
+from fastapi_patterns.db._ending import end_session
 from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare, require_driver
 from fastapi_patterns.db._policy import Commit, Policy, parse_source
 from fastapi_patterns.db.failures import DatabaseUnavailableError, delay_before, is_retryable
@@ -210,17 +211,17 @@ class AsyncDatabase:
     @asynccontextmanager
     async def _scope(self, *, commits: bool) -> AsyncIterator[AsyncSession]:
         session = self._open()
+        done = False
         try:
-            async with session:  # closes, shielded from cancellation
-                try:
-                    yield session
-                    if commits:
-                        await session.commit()
-                except BaseException:
-                    await session.rollback()
-                    raise
+            yield session
+            if commits:
+                await session.commit()
+            done = True
         finally:
-            refuse_from_now_on(session)
+            try:
+                await end_session(session, roll_back=not done)
+            finally:
+                refuse_from_now_on(session)
 
     def _open(self) -> AsyncSession:
         if self._bound is None:
