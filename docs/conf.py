@@ -32,5 +32,5 @@ napoleon_custom_sections = [("HTTP", "notes_style"), ("Source", "notes_style")]
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!fastapi_patterns).*"),
     # Private names and type variables that appear in signatures.
-    (r"py:.*", r"fastapi_patterns\..*\.(UserT|P|_.*)"),
+    (r"py:.*", r"fastapi_patterns\..*\.(UserT|P|R|_.*)"),
 ]
