@@ -85,10 +85,8 @@ def test_threads_never_share_a_session(books: Books) -> None:
 
 _DIRT = {
     "role": "SET ROLE somebody",
-    "role by function": "SELECT set_config('role', 'somebody', false)",
-    "setting": "SET search_path TO elsewhere",
+    "setting": "SELECT set_config('search_path', 'elsewhere', false)",
     "temporary table": "CREATE TEMPORARY TABLE secrets AS SELECT 1 AS id",
-    "temporary table by SELECT": "SELECT 1 AS id INTO TEMP secrets",
     "advisory lock": "SELECT pg_advisory_lock(7)",
     "open transaction": "INSERT INTO entries VALUES (-1, 'open')",
 }

@@ -33,7 +33,7 @@ def sync_app(url: str) -> FastAPI:
 
     @app.post("/orphans")
     def orphan(session: Annotated[Session, Depends(database.session)]) -> None:
-        session.add(Thing(owner_id=404))
+        session.add(Thing(owner_id=-1))
 
     @app.post("/with-failing-task/{name}")
     def failing(name: str, session: Annotated[Session, Depends(database.session)], tasks: BackgroundTasks) -> None:
@@ -64,7 +64,7 @@ def async_app(url: str) -> FastAPI:
 
     @app.post("/orphans")
     async def orphan(session: Annotated[AsyncSession, Depends(database.session)]) -> None:
-        session.add(Thing(owner_id=404))
+        session.add(Thing(owner_id=-1))
 
     @app.post("/with-failing-task/{name}")
     async def failing(
@@ -114,8 +114,10 @@ def make_app(request: pytest.FixtureRequest) -> Callable[[str], FastAPI]:
 def reader_of(url: str) -> Iterator[Engine]:
     """A second client of the database."""
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
-    yield engine
-    engine.dispose()
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def count(engine: Engine, table: str, name: str | None = None) -> int:

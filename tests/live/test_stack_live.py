@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import BackgroundTasks, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from starlette.middleware.base import BaseHTTPMiddleware
 
@@ -102,3 +102,24 @@ def test_a_stream_that_breaks_off(kind: type[Any]) -> None:
         else:
             with pytest.raises(httpx2.RemoteProtocolError):
                 httpx2.get(f"{url}/half")
+
+
+def test_a_failing_background_task_keeps_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    """The client has its whole answer, and its next request on the same connection is served; the failure is logged."""
+    app = FastAPI()
+    install_stack(app)
+    peers: list[Any] = []
+
+    def fails() -> None:
+        raise RuntimeError("a bug")
+
+    @app.get("/")
+    async def route(request: Request, tasks: BackgroundTasks) -> None:
+        peers.append(request.client)
+        tasks.add_task(fails)
+
+    with serve(app) as url, httpx2.Client() as client:
+        assert [client.get(url).status_code for _ in range(10)] == [200] * 10
+    assert len(set(peers)) == 1
+    errors = [record for record in caplog.records if record.exc_info]
+    assert [record.getMessage() for record in errors] == ["Unhandled RuntimeError"] * 10

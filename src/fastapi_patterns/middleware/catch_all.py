@@ -22,6 +22,8 @@ __all__ = ["CatchAllMiddleware", "ResponseMarkMiddleware", "log_once", "mark_log
 
 _log = logging.getLogger("fastapi_patterns.errors")
 _LOGGED = "__fastapi_patterns_logged__"
+# In the scope: the errors that were logged, and the one that came after the whole answer.
+_NOTED, _LATE = "fastapi_patterns.logged", "fastapi_patterns.late_error"
 
 ErrorResponse = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -30,7 +32,8 @@ class CatchAllMiddleware:
     """Logs an unhandled exception once, answers 500 if nothing was sent yet, and raises it again.
 
     An application's own handler for `Exception` or 500 makes the answer where there is one. With `debug=True` the
-    middleware steps aside for Starlette's debug page.
+    middleware steps aside for Starlette's debug page. An error after the whole answer was sent, a background task's for
+    example, is logged and goes no further.
 
     Args:
         app: The application inside.
@@ -66,6 +69,10 @@ class CatchAllMiddleware:
             # An application's own handler is called even when it is too late to answer, as Starlette does: it may
             # report the error.
             response = await self._answer(application, Request(scope, receive), error)
+            if scope.get(_LATE) is error:
+                # A background task failed, and the client has its whole answer: raised again, the error would make the
+                # server drop the connection, and with it the client's next request.
+                return
             if not sent:
                 await self._send(response, scope, receive, send)
             raise
@@ -103,7 +110,7 @@ class CatchAllMiddleware:
 
 
 class ResponseMarkMiddleware:
-    """Sets `context.response_started` when the routes begin to answer; the innermost layer.
+    """Sets `context.response_started` when the routes begin to answer, and marks what fails after; the innermost layer.
 
     Middleware of the application's own may hold a response back; what matters is that the route has returned and its
     session has committed.
@@ -121,13 +128,23 @@ class ResponseMarkMiddleware:
             await self.app(scope, receive, send)
             return
         started = response_started(scope)
+        complete = False
 
         async def watched(message: Message) -> None:
+            nonlocal complete
             if message["type"] == "http.response.start":
                 started.set()
+            else:
+                complete = not message.get("more_body", False)
             await send(message)
 
-        await self.app(scope, receive, watched)
+        try:
+            await self.app(scope, receive, watched)
+        except Exception as error:
+            # What a mounted application's catch-all has answered was complete too, and is no background task's.
+            if complete and not any(each is error for each in scope.get(_NOTED, ())):
+                scope[_LATE] = error
+            raise
 
 
 class _LoggedOnce(logging.Filter):
@@ -162,7 +179,7 @@ def was_logged(error: BaseException | None) -> bool:
 def _note(scope: Scope, error: Exception) -> None:
     """Log an error once a request, which a mounted application's catch-all may have done, and name it for the log."""
     scope.setdefault("state", {})[ERROR_TYPE] = type(error).__qualname__
-    logged = scope.setdefault("fastapi_patterns.logged", [])
+    logged = scope.setdefault(_NOTED, [])
     if not any(each is error for each in logged):
         logged.append(error)
         _log.error("Unhandled %s", type(error).__qualname__, exc_info=scrub(error))
