@@ -58,8 +58,16 @@ def client(database: Database, driver: StubDriver) -> Iterator[TestClient]:
             driver.fail("disconnect")
         return owner.id
 
+    # A parameter: FastAPI 0.121 takes the scope of a route's `dependencies` for that of the request.
+    def create_and_break(
+        name: str,
+        torn: Annotated[None, Depends(broken, scope="function")],
+        session: Annotated[Session, Depends(database.session)],
+    ) -> int:
+        return create(name, session)
+
     app.post("/owners/{name}")(create)
-    app.post("/teardown/{name}", dependencies=[Depends(broken, scope="function")])(create)
+    app.post("/teardown/{name}")(create_and_break)
     with TestClient(app, raise_server_exceptions=False) as asked:
         yield asked
 
