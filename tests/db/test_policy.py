@@ -75,6 +75,7 @@ CONSTRAINTS = {
     "uq_members_email": "E-mail is taken",
     "uq_members_number": ErrorInfo(status=409, detail="Number is taken", code="number_taken"),
     "ix_members_nick": "Nickname is taken",
+    "ck_members_age": ErrorInfo(status=422, detail="Nobody is that young"),
 }
 
 
@@ -85,7 +86,7 @@ CONSTRAINTS = {
         ({"email": "b@a.example"}, 409, {"error": "Number is taken", "code": "number_taken"}),
         ({"email": "b@a.example", "number": 2, "nick": "ada"}, 409, {"error": "Nickname is taken"}),
         ({"email": "b@a.example", "number": 2, "id": 1}, 409, {"error": "This already exists"}),
-        ({"email": "b@a.example", "number": 2, "age": -1}, 500, {"error": "Internal Server Error"}),
+        ({"email": "b@a.example", "number": 2, "age": -1}, 422, {"error": "Nobody is that young"}),
         ({"email": "b@a.example", "number": 2, "boss_id": 9}, 500, {"error": "Internal Server Error"}),
     ],
 )
@@ -495,7 +496,14 @@ def test_engine_defaults(url: str, timeout: timedelta | None, connect: dict[str,
     [
         ({"commit": "later"}, "commit must be 'before_response' or 'manual'; got 'later'"),
         ({"other_integrity_status": 409}, "must be 422 or 500; got 409"),
-        ({"statement_timeout": timedelta(0)}, "statement_timeout must be positive"),
+        ({"statement_timeout": timedelta(0)}, "statement_timeout must be a positive timedelta"),
+        ({"statement_timeout": 10}, "statement_timeout must be a positive timedelta, or None; got 10"),
+        ({"constraints": ["uq"]}, "constraints must be a mapping"),
+        ({"constraints": {"uq": 5}}, "'uq' must have a text, or an ErrorInfo"),
+        ({"constraints": {"uq": ""}}, "'uq' must have a text, or an ErrorInfo"),
+        ({"constraints": {"uq": ErrorInfo(status=200)}}, "'uq' must have a text, or an ErrorInfo"),
+        ({"session_class": str}, "session_class must be a subclass of sqlalchemy"),
+        ({"session_class": None}, "session_class must be a subclass of sqlalchemy"),
     ],
 )
 @pytest.mark.parametrize("make", [Database, AsyncDatabase])

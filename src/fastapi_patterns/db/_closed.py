@@ -27,5 +27,5 @@ def _refusals(kind: type) -> dict[str, Any]:
 def _refused(*_: object, **__: object) -> Never:
     raise SessionClosedError(
         "This session ended with its request or block. A background task, a stream or a script opens its own: "
-        "`with database.session_scope() as session`."
+        "`with database.session_scope() as session` (`async with`, where it is an AsyncDatabase)."
     )

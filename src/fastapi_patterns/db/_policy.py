@@ -11,7 +11,7 @@ from fastapi_patterns.db._engine import engine_options, parse_url
 from fastapi_patterns.db.failures import exception_map
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 
-__all__ = ["Commit", "Policy", "parse_source"]
+__all__ = ["Commit", "Policy", "check_session_class", "parse_source"]
 
 Commit = Literal["before_response", "manual"]
 
@@ -35,8 +35,17 @@ class Policy:
             raise ConfigurationError(f"commit must be 'before_response' or 'manual'; got {self.commit!r}")
         if self.other_integrity_status not in (422, 500):
             raise ConfigurationError(f"other_integrity_status must be 422 or 500; got {self.other_integrity_status!r}")
-        if self.statement_timeout is not None and self.statement_timeout <= timedelta(0):
-            raise ConfigurationError(f"statement_timeout must be positive, or None; got {self.statement_timeout}")
+        limit = self.statement_timeout
+        if limit is not None and not (isinstance(limit, timedelta) and limit > timedelta(0)):
+            raise ConfigurationError(f"statement_timeout must be a positive timedelta, or None; got {limit!r}")
+        if not isinstance(self.constraints, Mapping):
+            raise ConfigurationError('constraints must be a mapping, such as {"uq_users_email": "E-mail is taken"}')
+        for name, said in self.constraints.items():
+            known = (isinstance(said, str) and said) or (isinstance(said, ErrorInfo) and 400 <= said.status <= 599)
+            if not known:
+                raise ConfigurationError(
+                    f"constraints: {name!r} must have a text, or an ErrorInfo with a status of 400 to 599; got {said!r}"
+                )
 
     def engine_options(self, url: URL, own: dict[str, Any]) -> dict[str, Any]:
         """Give the options of an engine at this URL."""
@@ -49,6 +58,16 @@ class Policy:
         return exception_map(
             constraints=self.constraints, other_integrity_status=self.other_integrity_status, metadata=metadata
         )
+
+
+def check_session_class(cls: Any, base: type) -> None:
+    """Refuse a class of sessions that is of the other kind, or none.
+
+    Raises:
+        ConfigurationError: Not a subclass of `base`.
+    """
+    if not isinstance(cls, type) or not issubclass(cls, base):
+        raise ConfigurationError(f"session_class must be a subclass of {base.__module__}.{base.__name__}; got {cls!r}")
 
 
 def parse_source(source: Any, kinds: tuple[type, ...], options: Mapping[str, Any], *, asynchronous: bool) -> Any:

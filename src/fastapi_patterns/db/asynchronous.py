@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import (
 from fastapi_patterns.db._closed import refuse_from_now_on
 from fastapi_patterns.db._ending import end_session
 from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare, require_driver
-from fastapi_patterns.db._policy import Commit, Policy, parse_source
+from fastapi_patterns.db._policy import Commit, Policy, check_session_class, parse_source
 from fastapi_patterns.db.failures import DatabaseUnavailableError, delay_before, is_retryable
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 
@@ -73,11 +73,12 @@ class AsyncDatabase:
         self._source = parse_source(source, (AsyncEngine, async_sessionmaker), engine_options, asynchronous=True)
         self._policy = Policy(
             commit=commit,
-            constraints=constraints or {},
+            constraints={} if constraints is None else constraints,
             other_integrity_status=other_integrity_status,
             statement_timeout=statement_timeout,
             application_name=application_name,
         )
+        check_session_class(session_class, AsyncSession)
         self._session_class = session_class
         self._options = engine_options
         self._maker: async_sessionmaker[Any] | None = None

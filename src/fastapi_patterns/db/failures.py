@@ -31,6 +31,7 @@ _UNAVAILABLE_CLASSES = ("08", "53", "57P", "55P03")  # connection, resources, sh
 _UNIQUE_SQLITE = frozenset({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"})
 _LOCKED_SQLITE = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_SNAPSHOT"})
 _SQLITE_COLUMNS = re.compile(r"UNIQUE constraint failed: (.+)")
+_SQLITE_CHECK = re.compile(r"CHECK constraint failed: (.+)")
 
 _UNAVAILABLE = ErrorInfo(status=503, detail="The database is not available", headers={"Retry-After": "1"})
 _BUSY = ErrorInfo(status=503, detail="The database is busy", headers={"Retry-After": "1"})
@@ -100,7 +101,11 @@ def constraint_of(error: IntegrityError, metadata: MetaData | None = None) -> st
         name = getattr(place, "constraint_name", None)
         if isinstance(name, str) and name:
             return name
-    found = _SQLITE_COLUMNS.fullmatch(str(original)) if _is_sqlite(original) else None
+    if not _is_sqlite(original):
+        return None
+    if check := _SQLITE_CHECK.fullmatch(str(original)):
+        return check[1]  # the name, or the expression of one without a name
+    found = _SQLITE_COLUMNS.fullmatch(str(original))
     if found is None or metadata is None:
         return None
     return _unique_constraint(metadata, found[1].split(", "))

@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from fastapi_patterns.db._closed import refuse_from_now_on
 from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare, require_driver
 from fastapi_patterns.db._places import Places
-from fastapi_patterns.db._policy import Commit, Policy, parse_source
+from fastapi_patterns.db._policy import Commit, Policy, check_session_class, parse_source
 from fastapi_patterns.db.failures import DatabaseUnavailableError, delay_before, is_retryable
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 
@@ -78,11 +78,12 @@ class Database:
         self._source = parse_source(source, (Engine, sessionmaker), engine_options, asynchronous=False)
         self._policy = Policy(
             commit=commit,
-            constraints=constraints or {},
+            constraints={} if constraints is None else constraints,
             other_integrity_status=other_integrity_status,
             statement_timeout=statement_timeout,
             application_name=application_name,
         )
+        check_session_class(session_class, Session)
         self._session_class = session_class
         self._options = engine_options
         self._lock = threading.Lock()
