@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy import Engine, NullPool, create_engine, inspect
 
 from examples.migrations.app import Base
 from fastapi_patterns import AsyncDatabase, Database
@@ -25,7 +25,7 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
     """What looks at the tables."""
-    return create_engine(f"sqlite:///{tmp_path}/test.db")
+    return create_engine(f"sqlite:///{tmp_path}/test.db", poolclass=NullPool)
 
 
 def test_models_and_migrations_agree(config: Config, engine: Engine) -> None:

@@ -2,12 +2,13 @@
 
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import NullPool, create_engine, inspect
 from sqlalchemy.exc import OperationalError
 
 from examples.migrations.app import Base
@@ -56,17 +57,16 @@ def test_replacing_a_table_keeps_the_rows_that_refer_to_it(
     """Batch mode drops the old table: with foreign keys on, a cascade would take the other table's rows with it."""
     config.attributes["database"] = kind(f"sqlite:///{tmp_path}/test.db", metadata=Base.metadata)
     command.upgrade(config, "head")
-    with sqlite3.connect(tmp_path / "test.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "test.db")) as connection, connection:
         connection.execute("INSERT INTO users VALUES (1, 'a@example.com')")
         connection.execute("CREATE TABLE notes (user_id INTEGER REFERENCES users (id) ON DELETE CASCADE)")
         connection.execute("INSERT INTO notes VALUES (1)")
     _add(config)
     command.upgrade(config, "head")
-    with sqlite3.connect(tmp_path / "test.db") as connection:
+    with closing(sqlite3.connect(tmp_path / "test.db")) as connection:
         assert connection.execute("SELECT user_id, name FROM notes JOIN users ON id = user_id").fetchall() == [
             (1, None)
         ]
-    connection.close()
 
 
 @pytest.mark.parametrize("kind", [Database, AsyncDatabase])
@@ -76,7 +76,8 @@ def test_a_migration_that_fails_leaves_nothing(config: Config, tmp_path: Path, k
     _add(config, then="op.execute('SELECT * FROM missing')")
     with pytest.raises(OperationalError, match="missing"):
         command.upgrade(config, "head")
-    assert inspect(create_engine(f"sqlite:///{tmp_path}/test.db")).get_table_names() == []
+    engine = create_engine(f"sqlite:///{tmp_path}/test.db", poolclass=NullPool)
+    assert inspect(engine).get_table_names() == []
 
 
 @pytest.mark.services
