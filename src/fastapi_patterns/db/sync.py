@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 from fastapi import Depends
 from sqlalchemy import URL, Connection, Engine, MetaData, create_engine, text
+from sqlalchemy.exc import IllegalStateChangeError
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
@@ -26,6 +27,9 @@ __all__ = ["Database"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+# Seconds between attempts to end a session that a thread is using.
+_PAUSE_S = 0.01
 
 
 class Database:
@@ -282,11 +286,17 @@ class Database:
 async def _end(session: Session, *, commit: bool) -> None:
     """End a request's session in a thread; one that did nothing costs no thread."""
     try:
-        if session.in_transaction() or session.new or session.dirty or session.deleted:
-            with anyio.CancelScope(shield=True):  # a client that leaves must not keep a connection
-                await anyio.to_thread.run_sync(partial(_commit_or_roll_back, session, commit=commit))
-        else:
-            session.close()
+        with anyio.CancelScope(shield=True):  # a client that leaves must not keep a connection
+            while True:
+                try:
+                    if session.in_transaction() or session.new or session.dirty or session.deleted:
+                        await anyio.to_thread.run_sync(partial(_commit_or_roll_back, session, commit=commit))
+                    else:
+                        session.close()
+                    return
+                except IllegalStateChangeError:
+                    # The request was cancelled, and its thread is still inside the session: it cannot be stopped.
+                    await anyio.sleep(_PAUSE_S)
     finally:
         refuse_from_now_on(session)
 
