@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import sqlite3
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +13,7 @@ import anyio.to_thread
 import pytest
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, create_engine, make_url, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, QueuePool, UniqueConstraint, create_engine, make_url, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -21,6 +22,7 @@ from fastapi_patterns import AsyncDatabase, ConfigurationError, Database, ErrorI
 from fastapi_patterns.db import DatabaseUnavailableError, SessionClosedError
 from fastapi_patterns.db._engine import engine_options
 from fastapi_patterns.db.failures import delay_before, is_retryable
+from fastapi_patterns.db.sync import _end
 from fastapi_patterns.stack import stack_of
 
 
@@ -552,3 +554,28 @@ def test_a_database_that_stands_in_for_its_replica_is_opened_once() -> None:
     stack = stack_of(app)
     assert stack is not None
     assert stack.resources == (database,)
+
+
+def test_a_session_that_a_thread_is_still_inside_is_ended_after_it() -> None:
+    """A cancelled request leaves its thread running: the session waits for it, and the connection comes back."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def connect() -> sqlite3.Connection:
+        entered.set()
+        assert go_on.wait(10)
+        return sqlite3.connect(":memory:", check_same_thread=False)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    session = Database(engine)._open()
+    thread = threading.Thread(target=session.execute, args=(select(1),))
+
+    async def end() -> None:
+        thread.start()
+        assert entered.wait(10)
+        asyncio.get_running_loop().call_later(0.05, go_on.set)
+        await _end(session, commit=False)
+
+    asyncio.run(end())
+    thread.join()
+    assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    engine.dispose()
