@@ -10,7 +10,7 @@ from fastapi_patterns._optional import require
 
 require("jose", "passlib", "argon2", "bcrypt", extra="security", room="fastapi_patterns.security")
 
-from fastapi_patterns.security.claims import Claims  # noqa: E402 (the check above comes first)
+from fastapi_patterns.security.claims import Claims, ExpiredClaims  # noqa: E402 (the check above comes first)
 from fastapi_patterns.security.errors import (  # noqa: E402
     PasswordError,
     TokenClaimsError,
@@ -19,16 +19,21 @@ from fastapi_patterns.security.errors import (  # noqa: E402
     TokenMalformedError,
     TokenSignatureError,
 )
+from fastapi_patterns.security.key_sets import KeySet  # noqa: E402
+from fastapi_patterns.security.keys import Key  # noqa: E402
+from fastapi_patterns.security.legacy_tokens import InsecureLegacyTokens  # noqa: E402
+from fastapi_patterns.security.one_time import OneTimeTokens  # noqa: E402
 from fastapi_patterns.security.passwords import PasswordHasher, hash_password, verify_password  # noqa: E402
-from fastapi_patterns.security.tokens import (  # noqa: E402
-    TokenCodec,
-    TokenConfig,
-    create_access_token,
-    decode_token,
-)
+from fastapi_patterns.security.token_config import TokenConfig  # noqa: E402
+from fastapi_patterns.security.tokens import TokenCodec, create_access_token, decode_token  # noqa: E402
 
 __all__ = [
     "Claims",
+    "ExpiredClaims",
+    "InsecureLegacyTokens",
+    "Key",
+    "KeySet",
+    "OneTimeTokens",
     "PasswordError",
     "PasswordHasher",
     "TokenClaimsError",

@@ -5,72 +5,64 @@ Pure and without keys. Whatever is wrong leaves as `TokenMalformedError`.
 
 import binascii
 import json
+from collections.abc import Mapping
 from typing import Any, Never
 
 from fastapi_patterns.security.errors import TokenMalformedError
 
-__all__ = ["decode_part", "encode_part", "parse_object", "split"]
+__all__ = ["decode_part", "dump", "encode_part", "parse_object", "split"]
 
-_TO_STANDARD = str.maketrans("-_", "+/", "+/=")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+# What completes a part of this length (modulo 4), and the last characters it may have: those whose unused bits are
+# zero, so that bytes have one spelling (RFC 4648 section 3.5). No part is 1 modulo 4 characters long.
+_ENDINGS: tuple[tuple[bytes, frozenset[int]], ...] = (
+    (b"", frozenset(_ALPHABET)),
+    (b"", frozenset()),
+    (b"==", frozenset(_ALPHABET[::16])),
+    (b"=", frozenset(_ALPHABET[::4])),
+)
 # More nesting than any real claim set has, and far below what the parser's recursion can carry.
 _MAX_BRACKETS = 256
 
 
-def split(token: object, max_bytes: int) -> tuple[str, str, str]:
-    """Split a compact token into its three parts, before any other work is done on it.
+def split(token: object, max_bytes: int) -> tuple[bytes, bytes, bytes, bytes]:
+    """Split a compact token into header, payload and signature, before any other work is done on it.
+
+    Returns:
+        The three parts, and the first two as they were signed.
 
     Raises:
-        TokenMalformedError: Not an ASCII string of exactly three parts within the size limit.
+        TokenMalformedError: Not three parts of base64url's characters within the size limit.
     """
     if not isinstance(token, str):
         raise TokenMalformedError(f"a token is a str, not {type(token).__name__}")
     if len(token) > max_bytes:
         raise TokenMalformedError(f"the token is longer than {max_bytes} bytes")
-    parts = token.split(".", 3)
-    if len(parts) != 3 or not token.isascii():
-        raise TokenMalformedError("a token has three parts of ASCII text")
-    return parts[0], parts[1], parts[2]
+    # Any character beyond ASCII turns into "?", which is refused with the other foreign ones.
+    raw = token.encode("ascii", "replace")
+    if raw.translate(None, _ALPHABET) != b"..":
+        raise TokenMalformedError("a token has three parts of base64url")
+    header, payload, signature = raw.split(b".")
+    return header, payload, signature, raw[: -len(signature) - 1]
 
 
-def encode_part(data: bytes) -> str:
+def encode_part(data: bytes) -> bytes:
     """Encode bytes as base64url without padding (RFC 7515 section 2)."""
-    return binascii.b2a_base64(data, newline=False).decode().translate(_TO_URL)
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL, b"=")
 
 
-_TO_URL = str.maketrans("+/", "-_", "=")
-
-
-def decode_part(part: str) -> bytes:
-    """Decode base64url, refusing padding, foreign characters and any spelling but the canonical one.
+def decode_part(part: bytes) -> bytes:
+    """Decode a part that `split` gave, refusing any spelling but the canonical one.
 
     Raises:
         TokenMalformedError: The text is not what `encode_part` gives for some bytes.
     """
-    try:
-        data = binascii.a2b_base64(part.translate(_TO_STANDARD) + "=" * (-len(part) % 4), strict_mode=True)
-    except ValueError:
-        raise TokenMalformedError("a part is not base64url") from None
-    # Foreign characters that translate() dropped, and set trailing bits, show when it is encoded again.
-    if encode_part(data) != part:
+    padding, last = _ENDINGS[len(part) % 4]
+    if part and part[-1] not in last:
         raise TokenMalformedError("a part is not canonical base64url")
-    return data
-
-
-def parse_object(data: bytes) -> dict[str, Any]:
-    """Parse UTF-8 JSON that must be an object (RFC 8725 section 3.7) with unique names (RFC 7519 section 4).
-
-    Raises:
-        TokenMalformedError: Other encodings, duplicate names, NaN or Infinity, too much nesting, not an object.
-    """
-    if data.count(b"{") + data.count(b"[") > _MAX_BRACKETS:
-        raise TokenMalformedError("the JSON is nested too deeply")
-    try:
-        value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except ValueError:  # UnicodeDecodeError and JSONDecodeError among them
-        raise TokenMalformedError("a part is not UTF-8 JSON") from None
-    if not isinstance(value, dict):
-        raise TokenMalformedError("a part is not a JSON object")
-    return value
+    return binascii.a2b_base64(part.translate(_TO_STANDARD) + padding)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -82,3 +74,40 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(_name: str) -> Never:
     raise TokenMalformedError("NaN and Infinity are not JSON")
+
+
+_parse = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant).decode
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """Parse UTF-8 JSON that must be an object (RFC 8725 section 3.7) with unique names (RFC 7519 section 4).
+
+    Raises:
+        TokenMalformedError: Other encodings, half characters (`\\ud800`), duplicate names, NaN or Infinity, too much
+            nesting, not an object.
+    """
+    if data.count(b"{") + data.count(b"[") > _MAX_BRACKETS:
+        raise TokenMalformedError("the JSON is nested too deeply")
+    try:
+        value = _parse(data.decode())
+        if b"\\u" in data:
+            _write(value).encode()  # half of a surrogate pair would fail later, in a database
+    except ValueError:  # UnicodeError and JSONDecodeError among them
+        raise TokenMalformedError("a part is not UTF-8 JSON") from None
+    if type(value) is not dict:
+        raise TokenMalformedError("a part is not a JSON object")
+    return value
+
+
+def dump(values: Mapping[str, Any]) -> bytes:
+    """Write JSON, the way that takes the fewest bytes.
+
+    Raises:
+        ValueError: A value is not JSON, not finite, or not valid Unicode. The message does not repeat it.
+    """
+    try:
+        return _write(values).encode()
+    except (TypeError, ValueError, RecursionError):
+        # Not chained: the cause may quote a claim's value.
+        raise ValueError("every claim must be a JSON value with finite numbers and valid Unicode") from None

@@ -2,14 +2,15 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from fastapi_patterns.security.errors import TokenClaimsError, TokenExpiredError
 
-__all__ = ["Claims", "check_claims"]
+__all__ = ["ClaimRules", "Claims", "ExpiredClaims"]
 
 # 9999-12-31T23:59:59Z, the last second that `datetime` can carry. A token may say more; it is valid for longer.
 _LAST_SECOND = 253_402_300_799
@@ -18,21 +19,19 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
-class Claims(Mapping[str, Any]):
-    """The claims of a verified token: an immutable mapping with the registered ones as attributes.
+class _ClaimsView(Mapping[str, Any]):
+    """What `Claims` and `ExpiredClaims` have in common; neither can be taken for the other."""
 
-    `claims["role"]`, `claims.get("role")` and `dict(claims)` work as with the dict that other libraries return.
-    """
+    __slots__ = ("_subject_claims", "_values")
 
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], subject_claims: Sequence[str] = ("sub",)) -> None:
         self._values = values
+        self._subject_claims = subject_claims
 
     @property
     def sub(self) -> str:
-        """The subject, always a non-empty string (RFC 7519 section 4.1.2)."""
-        return self._values["sub"]  # type: ignore[no-any-return]  # checked when decoded
+        """The subject as text (RFC 7519 section 4.1.2), from the first of the `subject_claims` that is there."""
+        return str(next(self._values[name] for name in self._subject_claims if name in self._values))
 
     @property
     def int_sub(self) -> int:
@@ -92,79 +91,121 @@ class Claims(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         """Names without values: claims may hold personal data, and a repr ends in logs."""
-        return f"<Claims {', '.join(self._values)}>"
+        return f"<{type(self).__name__} {', '.join(self._values)}>"
 
 
-def check_claims(
-    values: Mapping[str, Any], *, now: float, leeway: float, issuer: str | None, audience: str | None
-) -> None:
-    """Refuse claims that are not valid at this moment and for this party.
+class Claims(_ClaimsView):
+    """The claims of a verified token: an immutable mapping with the registered ones as attributes.
+
+    `claims["role"]`, `claims.get("role")` and `dict(claims)` work as with the dict that other libraries return.
+    """
+
+    __slots__ = ()
+
+
+class ExpiredClaims(_ClaimsView):
+    """What `TokenCodec.decode_expired` returns: verified in all but its time, so it must never log anybody in.
+
+    It is no `Claims`: a type checker and `make_current_user` refuse it where claims are asked for.
+    """
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRules:
+    """What the claims of a token must say (RFC 7519 section 4.1).
 
     Args:
-        values: The decoded payload.
-        now: Seconds since 1970.
-        leeway: Seconds of clock difference that are forgiven.
-        issuer: The one accepted `iss`; None accepts any or none.
-        audience: The one that `aud` must name; None refuses a token meant for somebody (RFC 7519 section 4.1.3).
-
-    Raises:
-        TokenExpiredError: `exp` has passed; the last good moment is just before it.
-        TokenClaimsError: Another rule is broken.
+        leeway_s: Seconds of clock difference that are forgiven.
+        audiences: One of them must be in `aud`; none refuses a token that is meant for somebody.
+        subject_claims: Where the subject stands; the first that is there counts.
+        required: Claims that must be there besides `exp` and the subject.
+        integer_subject: Let `sub` be an integer, as older software wrote it.
     """
-    expires = _moment(values, "exp")
-    if expires is None:
-        raise TokenClaimsError("exp", "is missing")
-    not_before, issued = _moment(values, "nbf"), _moment(values, "iat")
-    # The leeway is added to the clock: a claim may be an int too large for arithmetic with a float.
-    if now - leeway >= expires:
-        raise TokenExpiredError("the token has expired")
-    if not_before is not None and now + leeway < not_before:
-        raise TokenClaimsError("nbf", "lies in the future")
-    if issued is not None and now + leeway < issued:
-        raise TokenClaimsError("iat", "lies in the future")
-    if issuer is not None and values.get("iss") != issuer:
-        raise TokenClaimsError("iss", "is not the configured issuer")
-    if "iss" in values and not isinstance(values["iss"], str):
-        raise TokenClaimsError("iss", "is not a string")
-    _check_audience(values, audience)
-    _check_text(values, "sub", required=True)
-    _check_text(values, "jti", required=False)
+
+    leeway_s: float = 0
+    audiences: frozenset[str] = frozenset()
+    subject_claims: tuple[str, ...] = ("sub",)
+    required: tuple[str, ...] = ()
+    integer_subject: bool = False
+
+    def check(self, values: Mapping[str, Any], *, now: float, issuer: str | None, grace_s: float = 0) -> None:
+        """Refuse claims that are not valid at this moment and for this party.
+
+        Args:
+            values: The decoded payload.
+            now: Seconds since 1970.
+            issuer: The one accepted `iss`; None accepts any or none.
+            grace_s: How long ago the token may have expired.
+
+        Raises:
+            TokenExpiredError: `exp` has passed; the last good moment is just before it.
+            TokenClaimsError: Another rule is broken.
+        """
+        latest = now + self.leeway_s
+        expires = values.get("exp")
+        if type(expires) is not int:
+            expires = _moment(values, "exp")
+        if "nbf" in values and latest < _moment(values, "nbf"):
+            raise TokenClaimsError("nbf", "lies in the future")
+        if "iat" in values and latest < _moment(values, "iat"):
+            raise TokenClaimsError("iat", "lies in the future")
+        found = values.get("iss")
+        if issuer is not None and found != issuer:
+            raise TokenClaimsError("iss", "is not the configured issuer")
+        if type(found) is not str and "iss" in values:
+            raise TokenClaimsError("iss", "is not a string")
+        self._check_audience(values)
+        self._check_subject(values)
+        if "jti" in values:
+            _check_text(values, "jti")
+        for name in self.required:
+            if values.get(name) in (None, ""):
+                raise TokenClaimsError(name, "is missing")
+        # Last, so that an expired token is one that is good in all else. The leeway is added to the clock: a claim may
+        # be an int too large for arithmetic with a float.
+        if expires <= now - self.leeway_s - grace_s:
+            raise TokenExpiredError("the token has expired")
+
+    def _check_audience(self, values: Mapping[str, Any]) -> None:
+        found = values.get("aud")
+        if type(found) is str and found in self.audiences:
+            return
+        named = [found] if isinstance(found, str) else found
+        if "aud" in values and not (isinstance(named, list) and all(isinstance(name, str) for name in named)):
+            raise TokenClaimsError("aud", "is neither a string nor a list of strings")
+        if not self.audiences:
+            if named:
+                raise TokenClaimsError("aud", "names an audience and none is configured")
+        elif self.audiences.isdisjoint(named or ()):
+            raise TokenClaimsError("aud", "does not name the configured audience")
+
+    def _check_subject(self, values: Mapping[str, Any]) -> None:
+        for name in self.subject_claims:
+            if name in values:
+                # RFC 7519 section 4.1.2 wants text; a claim of the application's own may be its integer id.
+                if type(values[name]) is not int or (name == "sub" and not self.integer_subject):
+                    _check_text(values, name)
+                return
+        raise TokenClaimsError(self.subject_claims[0], "is missing")
 
 
 def _datetime(seconds: float) -> datetime:
     return datetime.fromtimestamp(min(max(seconds, 0), _LAST_SECOND), UTC)
 
 
-def _moment(values: Mapping[str, Any], name: str) -> float | None:
-    if name not in values:
-        return None
+def _check_text(values: Mapping[str, Any], name: str) -> None:
     value = values[name]
-    # bool is an int in Python; a JSON `true` is no NumericDate (RFC 7519 section 2).
-    if type(value) is not int and not (type(value) is float and math.isfinite(value)):
-        raise TokenClaimsError(name, "is not a finite number")
-    return value
-
-
-def _check_audience(values: Mapping[str, Any], audience: str | None) -> None:
-    found = values.get("aud")
-    named = [found] if isinstance(found, str) else found
-    if "aud" in values and not (isinstance(named, list) and all(isinstance(name, str) for name in named)):
-        raise TokenClaimsError("aud", "is neither a string nor a list of strings")
-    if audience is None:
-        if named:
-            raise TokenClaimsError("aud", "names an audience and none is configured")
-    elif audience not in (named or ()):
-        raise TokenClaimsError("aud", "does not name the configured audience")
-
-
-def _check_text(values: Mapping[str, Any], name: str, *, required: bool) -> None:
-    if name not in values:
-        if required:
-            raise TokenClaimsError(name, "is missing")
-        return
-    value = values[name]
-    if not isinstance(value, str) or not value:
+    if type(value) is not str or not value:
         raise TokenClaimsError(name, "is not a non-empty string")
-    # JSON can spell a lone surrogate and NUL; databases and logs cannot take them.
-    if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
-        raise TokenClaimsError(name, "holds NUL or a lone surrogate")
+    if "\0" in value:  # which JSON can spell, and databases cannot take
+        raise TokenClaimsError(name, "holds NUL")
+
+
+def _moment(values: Mapping[str, Any], name: str) -> float:
+    value = values.get(name)
+    # bool is an int in Python; a JSON `true` is no NumericDate (RFC 7519 section 2).
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
+        return value
+    raise TokenClaimsError(name, "is not a finite number" if name in values else "is missing")

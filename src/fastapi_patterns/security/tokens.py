@@ -1,239 +1,301 @@
-"""Access tokens: a strict JWT codec over keys that are parsed once.
+"""`TokenCodec`: makes and checks JWTs, strictly, over keys that are parsed once.
 
-It reads the compact form itself and uses python-jose only to sign and verify: `jose.jwt.decode` accepts tokens
-that RFC 8725 refuses. It never looks at a header to choose an algorithm or a key, opens no file and no socket.
+It reads the compact form itself and uses python-jose and `cryptography` only to sign and verify: `jose.jwt.decode`
+accepts tokens that RFC 8725 refuses. It never takes a key from a token, opens no file and no socket.
 """
 
-import json
+import logging
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import UUID
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
-from fastapi_patterns.security.claims import Claims, check_claims
-from fastapi_patterns.security.errors import TokenMalformedError, TokenSignatureError
-from fastapi_patterns.security.keys import MAKE_ONE, hmac_key
+from fastapi_patterns.security.claims import Claims, ExpiredClaims
+from fastapi_patterns.security.errors import TokenClaimsError, TokenMalformedError
+from fastapi_patterns.security.key_sets import Header, KeySet
+from fastapi_patterns.security.keys import Key
+from fastapi_patterns.security.legacy_tokens import InsecureLegacyTokens, LegacyReader
+from fastapi_patterns.security.token_config import LONGEST, TokenConfig, check_issuer, check_lifetime
 
-__all__ = ["TokenCodec", "TokenConfig", "create_access_token", "decode_token"]
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
-# RFC 9068 section 2.1: the explicit type keeps an access token from being taken for another kind (RFC 8725 3.11).
-_TYP = "at+jwt"
-# Tokens of an application's older code carry `JWT` or no type at all; any other type is another kind of token.
-_ACCEPTED_TYP = re.compile(r"(application/)?(at\+jwt|jwt)", re.IGNORECASE)
-# Beyond it a date may not fit into `datetime`.
-_LONGEST = timedelta(days=365_000)
-# Extensions change what a signature means; none is supported, so each is refused (RFC 7515 4.1.11, RFC 7797 7).
-_REFUSED_HEADERS = ("crit", "b64", "zip", "enc")
+__all__ = ["TokenCodec", "create_access_token", "decode_token"]
 
+ModelT = TypeVar("ModelT", bound="BaseModel")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenConfig:
-    """How tokens are signed and what is accepted.
+_log = logging.getLogger("fastapi_patterns.security")
 
-    Args:
-        secret_key: The HMAC secret, at least as long as the hash: 32 bytes for HS256. There is no default.
-        algorithm: `HS256`, `HS384` or `HS512`; a token that names another one is refused.
-        expires_delta: How long an access token lives when the call does not say; 15 minutes, since a stateless
-            token cannot be taken back before it ends.
-        issuer: Written as `iss` and required in every token.
-        audience: Written as `aud` and required in every token. Without it a token that names an audience is
-            refused, because it was meant for somebody else (RFC 7519 section 4.1.3).
-        leeway: Clock difference that is forgiven for `exp`, `nbf` and `iat`.
-        max_bytes: Longer tokens are refused before any work is done on them.
-
-    Raises:
-        ConfigurationError: A value is missing, weak or out of range.
-    """
-
-    secret_key: str | bytes = field(repr=False)
-    algorithm: str = "HS256"
-    expires_delta: timedelta = timedelta(minutes=15)
-    issuer: str | None = None
-    audience: str | None = None
-    leeway: timedelta = timedelta(0)
-    max_bytes: int = 8192
-
-    def __post_init__(self) -> None:
-        hmac_key(self.secret_key, self.algorithm)
-        for name, value in (("expires_delta", self.expires_delta), ("leeway", self.leeway)):
-            if not isinstance(value, timedelta):
-                raise ConfigurationError(
-                    f"{name} must be a timedelta, such as timedelta(minutes=15); got {type(value).__name__}"
-                )
-        if not timedelta(0) < self.expires_delta <= _LONGEST:
-            raise ConfigurationError(
-                f"expires_delta must be positive and at most 1,000 years; got {self.expires_delta}"
-            )
-        if not timedelta(0) <= self.leeway <= timedelta(minutes=5):
-            raise ConfigurationError(f"leeway must be between 0 and 5 minutes; got {self.leeway}")
-        if self.issuer == "" or self.audience == "":
-            raise ConfigurationError("issuer and audience must not be empty; leave them out or set them to None")
-        if self.max_bytes < 256:
-            raise ConfigurationError(f"max_bytes must be at least 256; got {self.max_bytes}")
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> "TokenConfig":
-        """Read `SECRET_KEY` and, when set, `ACCESS_TOKEN_EXPIRE_MINUTES` from the environment.
-
-        Args:
-            environ: The mapping to read; `os.environ` by default, read at the call.
-
-        Raises:
-            ConfigurationError: `SECRET_KEY` is missing or weak, or the minutes are not a positive number.
-        """
-        environ = os.environ if environ is None else environ
-        secret_key = environ.get("SECRET_KEY", "")
-        if not secret_key:
-            raise ConfigurationError(f"SECRET_KEY is not set. Make one with: {MAKE_ONE}")
-        config = cls(secret_key=secret_key)
-        minutes = environ.get("ACCESS_TOKEN_EXPIRE_MINUTES")
-        if minutes is None:
-            return config
-        try:
-            expires_delta = timedelta(minutes=float(minutes))
-        except (ValueError, OverflowError):
-            raise ConfigurationError("ACCESS_TOKEN_EXPIRE_MINUTES must be a number of minutes, such as 15") from None
-        return replace(config, expires_delta=expires_delta)
+ACCESS = "access"
+# RFC 9068 section 2.1 for access tokens; any other kind is `<kind>+jwt`. The explicit type keeps a token of one kind
+# from being taken for one of another (RFC 8725 section 3.11).
+_TYPES = {ACCESS: "at+jwt", "refresh": "rt+jwt"}
+_KIND = re.compile(r"(?!(at|rt)\Z)[a-z][a-z0-9_-]{0,40}")
+# What access tokens of an application's older code and of other issuers carry.
+_LENIENT_TYPES = ("jwt", None)
+# Claims with which older code tells its tokens apart, and what they say when it is no access token.
+_KIND_CLAIMS = ("type", "token_type", "token_use", "typ", "kind")
+_OTHER_KINDS = re.compile(r"refresh|reset|verif|confirm|invit|\bid\b", re.IGNORECASE)
 
 
-def _utc_now() -> datetime:
+def utc_now() -> datetime:
+    """Give the time, in UTC."""
     return datetime.now(UTC)
 
 
 class TokenCodec:
-    """Makes and checks access tokens.
+    """Makes and checks tokens.
 
     Args:
         config: Keys and rules.
+        also_accept: Tokens of the application's old code, until a date; a warning in the log says so at the start.
         now: The clock; tests inject their own.
     """
 
-    def __init__(self, config: TokenConfig, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        config: TokenConfig,
+        *,
+        also_accept: InsecureLegacyTokens | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self.config = config
         self._now = now
-        self._key = hmac_key(config.secret_key, config.algorithm)
-        self._header = _compact.encode_part(_json({"alg": config.algorithm, "typ": _TYP}))
+        self._seconds = time.time if now is utc_now else lambda: now().timestamp()
+        self._of_secret = lru_cache(maxsize=8)(config.key_set)
+        self._fixed_keys = self._resolve_keys() if not callable(config.keys or config.secret_key) else None
+        self._rules = config.claim_rules
+        self._subject_claims = self._rules.subject_claims
+        self._strict = config.strict_typ or config.profile is not None
+        self._legacy = None
+        if also_accept is not None:
+            self._legacy = LegacyReader(also_accept, self._rules, config.max_bytes)
+            _log.warning(
+                "tokens of older code are accepted until %s; relaxed: %s",
+                also_accept.accept_until.isoformat(),
+                ", ".join(also_accept.relaxed()) or "nothing but the type",
+            )
 
-    def encode(self, data: Mapping[str, Any], *, expires_delta: timedelta | None = None) -> str:
-        """Sign `data` as an access token.
+    @property
+    def keys(self) -> KeySet:
+        """The keys as they are now.
+
+        Raises:
+            ConfigurationError: A function gave a weak secret or no keys.
+        """
+        return self._fixed_keys or self._resolve_keys()
+
+    def encode(self, data: Mapping[str, Any], *, expires_delta: timedelta | None = None, kind: str = ACCESS) -> str:
+        """Sign `data` as a token.
 
         `exp`, `iat` and `jti` are always written, `iss` and `aud` when configured; `data` is not changed.
 
         Args:
-            data: The claims. `sub` is required: text, or an int or UUID, which is written as text
+            data: The claims. The subject is required: text, or an int or UUID, which is written as text
                 (RFC 7519 section 4.1.2).
             expires_delta: The lifetime of this token; the configured one by default.
+            kind: `"access"`, `"refresh"` or a name of your own: only `decode` with the same kind accepts the token.
 
         Returns:
             The compact form, `header.payload.signature`.
 
         Raises:
-            ValueError: `data` holds a claim that the codec writes, lacks `sub`, or is not JSON; or `expires_delta` is
-                more than 1,000 years.
+            ValueError: `data` holds a claim that the codec writes, lacks the subject, or is not JSON; or
+                `expires_delta` is more than 1,000 years.
             TypeError: `expires_delta` is no timedelta.
+            ConfigurationError: No key can sign, or `kind` is no name.
         """
-        written = {"exp", "iat", "iss", "aud"} & data.keys()
-        if written:
-            raise ValueError(
-                f"{', '.join(sorted(written))} cannot be passed in data: the codec writes them. "
-                "Use expires_delta=... for the lifetime and TokenConfig for issuer and audience."
-            )
-        now = self._now()
-        lifetime = self.config.expires_delta if expires_delta is None else _checked(expires_delta)
-        claims = {
-            **data,
-            "sub": _subject(data),
-            "iat": int(now.timestamp()),
-            "exp": int((now + lifetime).timestamp()),
-        }
-        claims.setdefault("jti", secrets.token_urlsafe(16))
-        if self.config.issuer is not None:
-            claims["iss"] = self.config.issuer
-        if self.config.audience is not None:
-            claims["aud"] = self.config.audience
-        signed = f"{self._header}.{_compact.encode_part(_json(claims))}"
-        return f"{signed}.{_compact.encode_part(self._key.sign(signed.encode()))}"
+        config = self.config
+        _check_data(data, config)
+        now = self._seconds()
+        lifetime = self._lifetime() if expires_delta is None else _checked("expires_delta", expires_delta)
+        claims = {**data, "iat": int(now), "exp": int(now + lifetime.total_seconds())}
+        _write_subject(claims, self._subject_claims)
+        if "jti" not in claims:
+            claims["jti"] = secrets.token_urlsafe(16)
+        if config.issuer is not None:
+            claims["iss"] = self._issuer()
+        if config.audience is not None:
+            claims["aud"] = config.audience if isinstance(config.audience, str) else list(config.audiences)
+        if config.kind_claim is not None:
+            claims[config.kind_claim] = kind
+        key = self.keys.signing_key()
+        signed = b"%b.%b" % (_header(key.algorithm, key.kid, kind), _compact.encode_part(_compact.dump(claims)))
+        return (b"%b.%b" % (signed, _compact.encode_part(key.sign(signed)))).decode()
 
-    def decode(self, token: str) -> Claims:
+    @overload
+    def decode(self, token: str, *, kind: str = ACCESS, model: None = None) -> Claims: ...
+
+    @overload
+    def decode(self, token: str, *, kind: str = ACCESS, model: type[ModelT]) -> ModelT: ...
+
+    def decode(self, token: str, *, kind: str = ACCESS, model: Any = None) -> Any:
         """Check a token and return its claims.
 
         The signature is checked before the payload is read. Headers that name keys (`jku`, `x5u`, `jwk`, `x5c`)
         are never followed.
 
+        Args:
+            token: The compact form.
+            kind: What it must have been made as.
+            model: A pydantic model to read the claims into; claims that do not fit are a bad token.
+
         Raises:
             TokenError: The token is refused; nothing else leaves this method, whatever the text is.
+            ConfigurationError: A function of the configuration gave no usable key or issuer.
 
         Source: RFC 8725 section 3, RFC 7515 section 5.2.
         """
-        header_part, payload_part, signature_part = _compact.split(token, self.config.max_bytes)
-        if header_part != self._header:  # a header that this codec wrote needs no second look
-            self._check_header(_compact.parse_object(_compact.decode_part(header_part)))
-        signature = _compact.decode_part(signature_part)
-        if not self._key.verify(f"{header_part}.{payload_part}".encode(), signature):
-            raise TokenSignatureError("the signature does not verify")
-        values = _compact.parse_object(_compact.decode_part(payload_part))
-        check_claims(
-            values,
-            now=self._now().timestamp(),
-            leeway=self.config.leeway.total_seconds(),
-            issuer=self.config.issuer,
-            audience=self.config.audience,
+        values, subject_claims = self._verified(token, kind, 0)
+        if model is not None:
+            return _into(model, values)
+        return Claims(values, subject_claims)
+
+    def decode_expired(self, token: str, *, max_age: timedelta, kind: str = ACCESS) -> ExpiredClaims:
+        """Check a token that may have expired, to log somebody out or to see whose it was.
+
+        Args:
+            token: The compact form.
+            max_age: How long ago it may have expired at the most.
+            kind: What it must have been made as.
+
+        Returns:
+            A type of its own, which `make_current_user` refuses.
+
+        Raises:
+            TokenError: The token is refused in all but its time, or expired before that.
+            ValueError: `max_age` is negative or more than 1,000 years.
+        """
+        if _checked("max_age", max_age) < timedelta(0):
+            raise ValueError(f"max_age must not be negative; got {max_age}")
+        return ExpiredClaims(*self._verified(token, kind, max_age.total_seconds()))
+
+    def check_kind(self, kind: str) -> None:
+        """Refuse a kind that is no name, before it is used.
+
+        Raises:
+            ConfigurationError: It must be of small letters, digits, `-` and `_`.
+        """
+        _type_of(kind)
+
+    def _verified(self, token: object, kind: str, grace_s: float) -> tuple[dict[str, Any], tuple[str, ...]]:
+        now = self._seconds()
+        config = self.config
+        issuer = None if config.issuer is None else self._issuer()
+        if self._legacy is not None and kind == ACCESS and self._legacy.takes(token, now):
+            return self._legacy.read(token, now=now, issuer=issuer, grace_s=grace_s), self._legacy.subject_claims
+        header, payload = (self._fixed_keys or self._resolve_keys()).open(token, config.max_bytes)
+        values = _compact.parse_object(payload)
+        if header.typ != _type_of(kind):
+            self._check_lenient_type(header, kind, values)
+        if config.kind_claim is not None and values.get(config.kind_claim) != kind:
+            raise TokenClaimsError(config.kind_claim, "is of another kind")
+        self._rules.check(values, now=now, issuer=issuer, grace_s=grace_s)
+        return values, self._subject_claims
+
+    def _check_lenient_type(self, header: Header, kind: str, values: Mapping[str, Any]) -> None:
+        if kind != ACCESS or self._strict or header.typ not in _LENIENT_TYPES:
+            raise TokenMalformedError(f"the token is of another type than {kind} tokens are")
+        if self.config.kind_claim is None:
+            for name in _KIND_CLAIMS:
+                said = values.get(name)
+                if isinstance(said, str) and _OTHER_KINDS.search(said):
+                    raise TokenClaimsError(name, "says that it is no access token")
+
+    def _resolve_keys(self) -> KeySet:
+        keys = self.config.keys
+        if keys is None:
+            secret_key = self.config.secret_key
+            return self._of_secret(secret_key() if callable(secret_key) else secret_key)
+        if isinstance(keys, Key):
+            return KeySet([keys])
+        found = keys if isinstance(keys, KeySet) else keys()
+        if not isinstance(found, KeySet):
+            raise ConfigurationError(f"the function keys must give a KeySet; it gave {type(found).__name__}")
+        return found
+
+    def _issuer(self) -> str | None:
+        issuer = self.config.issuer
+        return check_issuer(issuer()) if callable(issuer) else issuer
+
+    def _lifetime(self) -> timedelta:
+        lifetime = self.config.expires_delta
+        return check_lifetime(lifetime()) if callable(lifetime) else lifetime
+
+
+@lru_cache(maxsize=256)
+def _type_of(kind: str) -> str:
+    if not isinstance(kind, str) or not _KIND.fullmatch(kind):
+        raise ConfigurationError(f"kind must be a name of small letters, such as 'password-reset'; got {kind!r}")
+    return _TYPES.get(kind, f"{kind}+jwt")
+
+
+@lru_cache(maxsize=256)
+def _header(algorithm: str, kid: str, kind: str) -> bytes:
+    return _compact.encode_part(_compact.dump({"alg": algorithm, "typ": _type_of(kind), "kid": kid}))
+
+
+def _checked(name: str, duration: object) -> timedelta:
+    if not isinstance(duration, timedelta):
+        raise TypeError(f"{name} must be a timedelta, such as timedelta(minutes=15); got {type(duration).__name__}")
+    if abs(duration) > LONGEST:
+        raise ValueError(f"{name} must be at most 1,000 years; got {duration}")
+    return duration
+
+
+def _check_data(data: Mapping[str, Any], config: TokenConfig) -> None:
+    written = {"exp", "iat", "iss", "aud", config.kind_claim} & data.keys()
+    if written:
+        raise ValueError(
+            f"{', '.join(sorted(map(str, written)))} cannot be passed in data: the codec writes them. "
+            "Use expires_delta=... for the lifetime, kind=... for the kind and TokenConfig for issuer and audience."
         )
-        return Claims(values)
-
-    def _check_header(self, header: Mapping[str, Any]) -> None:
-        if header.get("alg") != self.config.algorithm:
-            raise TokenSignatureError("the token's algorithm is not the key's")
-        for name in _REFUSED_HEADERS:
-            if name in header:
-                raise TokenMalformedError(f"the header {name!r} is not supported")
-        typ = header.get("typ", _TYP)
-        if not isinstance(typ, str) or not _ACCEPTED_TYP.fullmatch(typ):
-            raise TokenMalformedError("the token is of another type than an access token")
+    if config.profile is not None and not data.get("client_id"):
+        raise ValueError("the profile rfc9068 needs data['client_id'], the application that the token was made for")
 
 
-def _checked(lifetime: object) -> timedelta:
-    if not isinstance(lifetime, timedelta):
-        raise TypeError(
-            f"expires_delta must be a timedelta, such as timedelta(minutes=15); got {type(lifetime).__name__}"
-        )
-    if abs(lifetime) > _LONGEST:
-        raise ValueError(f"expires_delta must be at most 1,000 years; got {lifetime}")
-    return lifetime
+def _write_subject(claims: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Write the subject as text, in place; an integer in a claim of the application's own stays one."""
+    for name in names:
+        sub = claims.get(name)
+        if isinstance(sub, str) and sub:
+            return
+        if isinstance(sub, UUID) or type(sub) is int:
+            claims[name] = sub if name != "sub" and type(sub) is int else str(sub)
+            return
+        if name in claims:
+            break
+    got = type(claims.get(names[0])).__name__
+    raise ValueError(f"data[{names[0]!r}] must be a non-empty str, an int or a UUID; got {got}")
 
 
-def _subject(data: Mapping[str, Any]) -> str:
-    sub = data.get("sub")
-    if isinstance(sub, UUID) or (isinstance(sub, int) and not isinstance(sub, bool)):
-        return str(sub)
-    if not isinstance(sub, str) or not sub:
-        raise ValueError(f"data['sub'] must be a non-empty str, an int or a UUID; got {type(sub).__name__}")
-    return sub
+def _into(model: type[ModelT], values: Mapping[str, Any]) -> ModelT:
+    from pydantic import ValidationError
 
-
-def _json(values: Mapping[str, Any]) -> bytes:
     try:
-        return json.dumps(values, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-    except (TypeError, ValueError):
-        # Not chained: the cause may quote a claim's value.
-        raise ValueError("every claim must be a JSON value with finite numbers and valid Unicode") from None
+        return model.model_validate(values)
+    except ValidationError as error:
+        # Not chained: it quotes values.
+        place = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
+        name = str(place[0]) if place else "claims"
+    raise TokenClaimsError(name, "does not fit the application's model")
 
 
 @lru_cache(maxsize=8)
-def _codec(secret_key: str | None, minutes: str | None) -> TokenCodec:
-    environ = {"SECRET_KEY": secret_key, "ACCESS_TOKEN_EXPIRE_MINUTES": minutes}
-    return TokenCodec(TokenConfig.from_env({name: value for name, value in environ.items() if value is not None}))
+def _codec(*settings: tuple[str, str]) -> TokenCodec:
+    return TokenCodec(TokenConfig.from_env(dict(settings)))
 
 
 def _codec_of_environment() -> TokenCodec:
-    return _codec(os.environ.get("SECRET_KEY"), os.environ.get("ACCESS_TOKEN_EXPIRE_MINUTES"))
+    names = ("SECRET_KEY", "SECRET_KEY_PREVIOUS", "ACCESS_TOKEN_EXPIRE_MINUTES")
+    return _codec(*((name, os.environ[name]) for name in names if name in os.environ))
 
 
 def create_access_token(data: Mapping[str, Any], expires_delta: timedelta | None = None) -> str:

@@ -1,0 +1,121 @@
+"""`InsecureLegacyTokens`: tokens of an application's old code stay good until a date, so that nobody is logged out.
+
+Each rule that they break is named by the application; all others hold. It only verifies.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fastapi_patterns.exceptions import ConfigurationError
+from fastapi_patterns.security import _compact
+from fastapi_patterns.security.claims import ClaimRules
+from fastapi_patterns.security.errors import TokenClaimsError
+from fastapi_patterns.security.key_sets import KeySet
+from fastapi_patterns.security.keys import Key
+
+__all__ = ["InsecureLegacyTokens", "LegacyReader"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InsecureLegacyTokens:
+    """What to accept of older tokens: `TokenCodec(config, also_accept=InsecureLegacyTokens(...))`.
+
+    Only HMAC tokens without `kid` and with the type `JWT` or none are taken for old ones. Size, form, algorithm,
+    signature and times are checked as ever.
+
+    Args:
+        secret: What the old code signed with.
+        accept_until: When the last of them must have ended; with a time zone.
+        is_access: Tells from the claims whether it is an access token: old refresh and reset tokens, signed with the
+            same secret, must not become one. `lambda claims: claims.get("type") == "access"`, or
+            `lambda claims: True` when there never was another kind.
+        algorithm: What the old code signed with.
+        short_secret: The secret is shorter than RFC 7518 asks for, or weak.
+        int_subject: `sub` may be an integer.
+        missing_claims: Of `iss` and `aud`, those that the old tokens lack. One that is there is checked.
+        missing_exp: They may have no `exp`; they end at `accept_until`.
+        subject_claims: Where their subject stands.
+
+    Raises:
+        ConfigurationError: A value is missing or wrong.
+    """
+
+    secret: str | bytes = field(repr=False)
+    accept_until: datetime
+    is_access: Callable[[Mapping[str, Any]], bool]
+    algorithm: str = "HS256"
+    short_secret: bool = False
+    int_subject: bool = False
+    missing_claims: Sequence[str] = ()
+    missing_exp: bool = False
+    subject_claims: Sequence[str] = ("sub",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.accept_until, datetime) or self.accept_until.tzinfo is None:
+            raise ConfigurationError("accept_until must be a datetime with a time zone: datetime(..., tzinfo=UTC)")
+        if not callable(self.is_access):
+            raise ConfigurationError("is_access must be a function of the claims that gives True for access tokens")
+        if isinstance(self.missing_claims, str) or not set(self.missing_claims) <= {"iss", "aud"}:
+            raise ConfigurationError('missing_claims must be of ("iss", "aud")')
+        if isinstance(self.subject_claims, str) or not self.subject_claims:
+            raise ConfigurationError('subject_claims must be a sequence of names, such as ("user_id",)')
+        self.key()
+
+    def key(self) -> Key:
+        """Make the key of the old tokens."""
+        make = Key.from_insecure_secret if self.short_secret else Key.from_secret
+        return make(self.secret, algorithm=self.algorithm)
+
+    def relaxed(self) -> list[str]:
+        """Name the rules that are relaxed, for the log."""
+        named = [name for name in ("short_secret", "int_subject", "missing_exp") if getattr(self, name)]
+        return [*named, *(f"missing {claim}" for claim in self.missing_claims)]
+
+
+class LegacyReader:
+    """Reads old tokens as their description says."""
+
+    def __init__(self, accepted: InsecureLegacyTokens, rules: ClaimRules, max_bytes: int) -> None:
+        self._accepted = accepted
+        self._keys = KeySet([accepted.key()])
+        self._rules = rules
+        self.subject_claims = tuple(accepted.subject_claims)
+        self._max_bytes = max_bytes
+        self._until = accepted.accept_until.timestamp()
+
+    def takes(self, token: object, now: float) -> bool:
+        """Tell from its header whether a token is to be read here.
+
+        Raises:
+            TokenMalformedError: It is no token.
+        """
+        if now >= self._until:
+            return False
+        header = _compact.parse_object(_compact.decode_part(_compact.split(token, self._max_bytes)[0]))
+        typ = header.get("typ")
+        return "kid" not in header and ("typ" not in header or (isinstance(typ, str) and typ.lower() == "jwt"))
+
+    def read(self, token: object, *, now: float, issuer: str | None, grace_s: float = 0) -> dict[str, Any]:
+        """Verify an old token and give its claims.
+
+        Raises:
+            TokenError: It is refused.
+        """
+        accepted = self._accepted
+        values = _compact.parse_object(self._keys.open(token, self._max_bytes)[1])
+        if accepted.missing_exp and "exp" not in values:
+            values["exp"] = self._until
+        lacks_issuer = "iss" in accepted.missing_claims and "iss" not in values
+        lacks_audience = "aud" in accepted.missing_claims and "aud" not in values
+        rules = ClaimRules(
+            leeway_s=self._rules.leeway_s,
+            audiences=frozenset() if lacks_audience else self._rules.audiences,
+            subject_claims=self.subject_claims,
+            integer_subject=accepted.int_subject,
+        )
+        rules.check(values, now=now, issuer=None if lacks_issuer else issuer, grace_s=grace_s)
+        if accepted.is_access(values) is not True:
+            raise TokenClaimsError("is_access", "does not hold: an old token of another kind")
+        return values
