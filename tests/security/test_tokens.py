@@ -4,7 +4,8 @@ import base64
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,10 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jose import jwk, jwt
+from pydantic import BaseModel, model_validator
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import (
     Claims,
+    ExpiredClaims,
+    Key,
+    KeySet,
     TokenClaimsError,
     TokenCodec,
     TokenConfig,
@@ -29,6 +34,7 @@ from fastapi_patterns.security import (
 )
 
 SECRET = "S3cr3t-of-the-tests-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGH"
+KEY = Key.generate("ES256", kid="a")
 NOW = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
 GOOD = {"sub": "7", "exp": SECONDS + 60}
@@ -623,3 +629,260 @@ class TestModuleFunctions:
 
 def _raw(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else json.dumps(value)
+
+
+class TestKinds:
+    """A token of one kind is never taken for another."""
+
+    KINDS = ("access", "refresh", "password-reset", "email-check", "id")
+
+    @pytest.mark.parametrize("settings", [{}, {"kind_claim": "token_type"}, {"strict_typ": True}])
+    def test_only_the_diagonal_is_accepted(self, settings: dict[str, Any]) -> None:
+        """An n by n table of kinds."""
+        reader = codec(**settings)
+        for written in self.KINDS:
+            token = reader.encode({"sub": 7}, kind=written)
+            for read in self.KINDS:
+                if read == written:
+                    assert reader.decode(token, kind=read).sub == "7"
+                else:
+                    with pytest.raises(TokenError):
+                        reader.decode(token, kind=read)
+
+    def test_refresh_tokens_have_the_usual_type(self) -> None:
+        """`rt+jwt`; a kind of one's own is its name before `+jwt`."""
+        heads = [codec().encode({"sub": 7}, kind=kind).split(".")[0] for kind in ("refresh", "id")]
+        types = [json.loads(base64.urlsafe_b64decode(head + "=="))["typ"] for head in heads]
+        assert types == ["rt+jwt", "id+jwt"]
+
+    def test_strict_typ_wants_the_type(self) -> None:
+        """`JWT` and no type are refused then."""
+        for header in ({"alg": "HS256", "typ": "JWT"}, {"alg": "HS256"}):
+            assert codec().decode(signed(GOOD, header)).sub == "7"
+            with pytest.raises(TokenMalformedError, match="another type"):
+                codec(strict_typ=True).decode(signed(GOOD, header))
+        assert codec(strict_typ=True).decode(signed(GOOD, {"alg": "HS256", "typ": "application/AT+JWT"})).sub == "7"
+
+    @pytest.mark.parametrize("name", ["type", "token_type", "token_use", "typ", "kind"])
+    @pytest.mark.parametrize("kind", ["refresh", "Refresh_Token", "password_reset", "verify-email", "id"])
+    def test_what_says_that_it_is_no_access_token_is_none(self, name: str, kind: str) -> None:
+        """Older code tells its tokens apart by a claim, and signs them all with one secret."""
+        with pytest.raises(TokenClaimsError, match="no access token"):
+            codec().decode(signed({**GOOD, name: kind}))
+        assert codec().decode(signed({**GOOD, name: "access"})).sub == "7"
+
+    def test_a_kind_claim_is_written_and_required(self) -> None:
+        """For applications that tell their tokens apart by one."""
+        reader = codec(kind_claim="type")
+        assert reader.decode(reader.encode({"sub": 7}))["type"] == "access"
+        assert reader.decode(signed({**GOOD, "type": "access"})).sub == "7"
+        for value in ({}, {"type": "refresh"}, {"type": ["access"]}):
+            with pytest.raises(TokenClaimsError, match="type"):
+                reader.decode(signed({**GOOD, **value}))
+        with pytest.raises(ValueError, match="type cannot be passed"):
+            reader.encode({"sub": 7, "type": "access"})
+
+    @pytest.mark.parametrize("kind", ["", "Access", "at", "rt", "a b", "1", "a" * 42, None, 7])
+    def test_a_kind_is_a_name(self, kind: Any) -> None:
+        """That is neither one of the standards' short words nor a sentence."""
+        for call in (lambda: codec().encode({"sub": 7}, kind=kind), lambda: codec().check_kind(kind)):
+            with pytest.raises(ConfigurationError, match="kind must be a name"):
+                call()
+
+
+class TestSettings:
+    """What may be configured besides the secret."""
+
+    def test_settings_may_be_functions(self) -> None:
+        """They are asked on each use, and a secret is parsed once a value."""
+        current: dict[str, Any] = {"secret": SECRET, "issuer": "https://a.example", "lifetime": timedelta(minutes=1)}
+        asked = TokenCodec(
+            TokenConfig(
+                secret_key=lambda: current["secret"],
+                issuer=lambda: current["issuer"],
+                expires_delta=lambda: current["lifetime"],
+            ),
+            now=lambda: NOW,
+        )
+        token, keys = asked.encode({"sub": 7}), asked.keys
+        assert asked.keys is keys
+        assert asked.decode(token).expires_at == NOW + timedelta(minutes=1)
+        current["issuer"] = "https://b.example"
+        with pytest.raises(TokenClaimsError, match="iss"):
+            asked.decode(token)
+        current.update(issuer="https://a.example", secret="An0ther-" + SECRET)
+        with pytest.raises(TokenSignatureError):
+            asked.decode(token)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "problem"),
+        [
+            ("secret_key", "weak", "at least 32 bytes"),
+            ("secret_key", None, "is text or bytes"),
+            ("issuer", "", "issuer must be a non-empty text"),
+            ("expires_delta", timedelta(0), "expires_delta must be positive"),
+            ("expires_delta", 15, "expires_delta must be a timedelta"),
+        ],
+    )
+    def test_a_function_that_gives_nonsense_fails_closed(self, name: str, value: Any, problem: str) -> None:
+        """It is a mistake of the configuration, not of the token."""
+        asked = TokenCodec(TokenConfig(**{"secret_key": SECRET, name: lambda: value}))  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match=problem):
+            asked.encode({"sub": 7})
+
+    def test_keys_of_other_algorithms(self) -> None:
+        """A key, a set, or a function that gives a set."""
+        key = Key.generate("ES256", kid="a")
+        for keys in (key, KeySet([key]), lambda: KeySet([key])):
+            reader = TokenCodec(TokenConfig(keys=keys))
+            assert reader.decode(reader.encode({"sub": 7})).sub == "7"
+        with pytest.raises(ConfigurationError, match="must give a KeySet"):
+            TokenCodec(TokenConfig(keys=lambda: key)).encode({"sub": 7})  # type: ignore[arg-type,return-value]
+
+    def test_tokens_of_the_secret_before_stay_good(self) -> None:
+        """Also those that name no key, which are the oldest."""
+        before, after = codec(), codec(previous_secret_keys=[SECRET])
+        rotated = TokenCodec(replace(after.config, secret_key="An0ther-" + SECRET), now=lambda: NOW)
+        for token in (before.encode({"sub": 7}), signed(GOOD), rotated.encode({"sub": 7})):
+            assert rotated.decode(token).sub == "7"
+        with pytest.raises(TokenSignatureError):
+            before.decode(rotated.encode({"sub": 7}))
+
+    @pytest.mark.parametrize("configured", [["web", "api"], ("api",)])
+    def test_several_audiences(self, configured: Sequence[str]) -> None:
+        """All are written, and one is enough."""
+        reader = codec(audience=configured)
+        assert reader.decode(reader.encode({"sub": 7}))["aud"] == list(configured)
+        assert reader.decode(signed({**GOOD, "aud": "api"})).sub == "7"
+        assert reader.decode(signed({**GOOD, "aud": ["other", "api"]})).sub == "7"
+        with pytest.raises(TokenClaimsError, match="aud"):
+            reader.decode(signed({**GOOD, "aud": "other"}))
+
+    @pytest.mark.parametrize(
+        ("values", "sub"), [({"user_id": 7}, "7"), ({"email": "ada"}, "ada"), ({"user_id": 8, "email": "ada"}, "8")]
+    )
+    def test_the_subject_may_stand_elsewhere(self, values: dict[str, Any], sub: str) -> None:
+        """In the first of several claims that is there, as text or an integer."""
+        reader = codec(subject_claims=("user_id", "email"))
+        assert reader.decode(signed({"exp": SECONDS + 60, **values})).sub == sub
+        assert reader.decode(reader.encode(values)).sub == sub
+        with pytest.raises(TokenClaimsError, match="user_id"):
+            reader.decode(signed(GOOD))
+        with pytest.raises(ValueError, match="user_id"):
+            reader.encode({"sub": 7})
+
+    def test_the_profile_of_rfc_9068(self) -> None:
+        """Type, issuer, audience and three more claims are required."""
+        reader = codec(profile="rfc9068", issuer="https://issuer.example", audience="api")
+        token = reader.encode({"sub": 7, "client_id": "app"})
+        claims = dict(reader.decode(token))
+        for missing in ("iss", "exp", "aud", "sub", "client_id", "iat", "jti"):
+            rest = {name: value for name, value in claims.items() if name != missing}
+            with pytest.raises(TokenClaimsError, match=missing):
+                reader.decode(signed(rest, {"alg": "HS256", "typ": "at+jwt"}))
+        with pytest.raises(TokenMalformedError, match="another type"):
+            reader.decode(signed(claims))
+        with pytest.raises(ValueError, match="client_id"):
+            reader.encode({"sub": 7})
+
+    @pytest.mark.parametrize(
+        ("settings", "problem"),
+        [
+            ({"secret_key": None}, "either secret_key or keys"),
+            ({"keys": KEY}, "either secret_key or keys"),
+            ({"secret_key": None, "keys": "key"}, "keys must be a Key or a KeySet"),
+            (
+                {"secret_key": None, "keys": Key.generate("EdDSA"), "previous_secret_keys": [SECRET]},
+                "goes with secret_key",
+            ),
+            ({"previous_secret_keys": SECRET}, "must be a sequence of secrets"),
+            ({"previous_secret_keys": ["weak"]}, "at least 32 bytes"),
+            ({"algorithm": "RS256"}, "pass keys=Key.from_pem"),
+            ({"audience": []}, "audience must be"),
+            ({"audience": ["api", ""]}, "audience must be"),
+            ({"audience": 7}, "audience must be"),
+            ({"kind_claim": ""}, "kind_claim must be"),
+            ({"subject_claims": "sub"}, "subject_claims must be a sequence"),
+            ({"subject_claims": ()}, "subject_claims must be a sequence"),
+            ({"subject_claims": ("sub", 7)}, "subject_claims must be a sequence"),
+            ({"profile": "oidc"}, "profile must be"),
+            ({"profile": "rfc9068"}, "needs issuer and audience"),
+            ({"max_bytes": True}, "max_bytes must be an integer"),
+            ({"leeway": 10}, "leeway must be a timedelta"),
+        ],
+    )
+    def test_settings_that_cannot_be_are_refused(self, settings: dict[str, Any], problem: str) -> None:
+        """When the configuration is made."""
+        with pytest.raises(ConfigurationError, match=problem):
+            TokenConfig(**{"secret_key": SECRET, **settings})
+
+
+class Account(BaseModel):
+    """An application's own model of the claims."""
+
+    sub: int
+    role: str = "reader"
+
+
+class TestModels:
+    """Claims as the application's own model."""
+
+    def test_claims_are_read_into_a_model(self) -> None:
+        """Types are converted as the model says."""
+        account = codec().decode(codec().encode({"sub": 7, "role": "editor"}), model=Account)
+        assert (account.sub, account.role) == (7, "editor")
+
+    def test_claims_that_do_not_fit_are_a_bad_token(self) -> None:
+        """The error names the claim, and holds no value."""
+        with pytest.raises(TokenClaimsError, match="'sub' does not fit") as caught:
+            codec().decode(codec().encode({"sub": "ada"}), model=Account)
+        assert caught.value.claim == "sub"
+        assert caught.value.__cause__ is None
+        assert "ada" not in str(caught.value)
+
+    def test_a_model_may_refuse_as_a_whole(self) -> None:
+        """Then no claim is named."""
+
+        class Strict(Account):
+            @model_validator(mode="after")
+            def _refuse(self) -> "Strict":
+                raise ValueError("no")
+
+        with pytest.raises(TokenClaimsError, match="'claims' does not fit"):
+            codec().decode(codec().encode({"sub": 7}), model=Strict)
+
+
+AGES = [(timedelta(-1), ValueError), (60, TypeError), (timedelta.max, ValueError)]
+
+
+class TestExpired:
+    """Claims of a token that has expired."""
+
+    def test_an_expired_token_is_read_within_its_age(self) -> None:
+        """Into a type of its own, which is no `Claims`."""
+        token = codec().encode({"sub": 7})
+        late = codec(at=NOW + timedelta(minutes=16))
+        with pytest.raises(TokenExpiredError):
+            late.decode(token)
+        claims = late.decode_expired(token, max_age=timedelta(minutes=2))
+        assert isinstance(claims, ExpiredClaims)
+        assert not isinstance(claims, Claims)
+        assert claims.int_sub == 7
+        with pytest.raises(TokenExpiredError):
+            late.decode_expired(token, max_age=timedelta(minutes=1))
+
+    def test_all_other_rules_hold(self) -> None:
+        """Signature, kind and claims."""
+        for token in ("nonsense", signed({**GOOD, "aud": "other"}), signed({"exp": SECONDS}), signed(GOOD)[:-2]):
+            with pytest.raises(TokenError):
+                codec().decode_expired(token, max_age=timedelta(days=1))
+        with pytest.raises(TokenMalformedError):
+            codec().decode_expired(codec().encode({"sub": 7}), max_age=timedelta(days=1), kind="refresh")
+
+    @pytest.mark.parametrize(
+        ("age", "error"), [(timedelta(-1), ValueError), (60, TypeError), (timedelta.max, ValueError)]
+    )
+    def test_an_age_is_a_timedelta_of_some_length(self, age: Any, error: type[Exception]) -> None:
+        """Anything else is a mistake of the caller."""
+        with pytest.raises(error, match="max_age"):
+            codec().decode_expired(signed(GOOD), max_age=age)

@@ -105,7 +105,8 @@ class KeySet:
     @classmethod
     def from_secrets(cls, secrets: Iterable[str | bytes], *, algorithm: str = "HS256") -> Self:
         """Make a set of HMAC secrets: the first signs; the last is also for tokens without `kid`, the oldest ones."""
-        keys = [Key.from_secret(secret, algorithm=algorithm) for secret in secrets]
+        named = {key.kid: key for key in (Key.from_secret(secret, algorithm=algorithm) for secret in secrets)}
+        keys = list(named.values())  # a secret that stands twice is one key
         return cls(keys, without_kid=keys[-1].kid if keys else None)
 
     def sign(self, payload: bytes, header: Mapping[str, Any] | None = None) -> str:

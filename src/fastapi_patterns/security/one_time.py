@@ -11,13 +11,14 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
 from fastapi_patterns.security._derive import derive_key
 from fastapi_patterns.security.claims import Claims
 from fastapi_patterns.security.errors import TokenClaimsError
 from fastapi_patterns.security.keys import Key
 from fastapi_patterns.security.token_config import TokenConfig
-from fastapi_patterns.security.tokens import TokenCodec, utc_now
+from fastapi_patterns.security.tokens import ACCESS, REFRESH, TokenCodec, utc_now
 
 __all__ = ["OneTimeTokens", "State"]
 
@@ -56,6 +57,8 @@ class OneTimeTokens:
         expires_delta: timedelta,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
+        if purpose in (ACCESS, REFRESH):
+            raise ConfigurationError(f"purpose must not be {purpose!r}, which is another kind of token")
         self.purpose = purpose
         self._secret_key = secret_key
         self._expires_delta = expires_delta

@@ -1,7 +1,7 @@
 """`TokenConfig`: how tokens are signed and what is accepted, checked when it is made."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -74,14 +74,13 @@ class TokenConfig:
             raise ConfigurationError(f"leeway must be a timedelta between 0 and 5 minutes; got {self.leeway!r}")
         if not callable(self.issuer) and self.issuer is not None:
             check_issuer(self.issuer)
-        if self.audience is not None and (not self.audiences or not all(map(_is_name, self.audiences))):
+        if self.audience is not None and not _are_names(self.audience):
             raise ConfigurationError("audience must be a non-empty text or several; leave it out or set it to None")
         if type(self.max_bytes) is not int or self.max_bytes < 256:
             raise ConfigurationError(f"max_bytes must be an integer of at least 256; got {self.max_bytes!r}")
         if self.kind_claim is not None and not _is_name(self.kind_claim):
             raise ConfigurationError("kind_claim must be the name of a claim, such as 'token_type'")
-        subjects = self.subject_claims
-        if isinstance(subjects, str) or not subjects or not all(map(_is_name, subjects)):
+        if isinstance(self.subject_claims, str) or not _are_names(self.subject_claims):
             raise ConfigurationError('subject_claims must be a sequence of names, such as ("user_id", "sub")')
         if self.profile not in (None, "rfc9068"):
             raise ConfigurationError(f"profile must be 'rfc9068' or None; got {self.profile!r}")
@@ -172,6 +171,11 @@ def check_issuer(issuer: object) -> str:
     if not _is_name(issuer):
         raise ConfigurationError("issuer must be a non-empty text; leave it out or set it to None")
     return str(issuer)
+
+
+def _are_names(value: object) -> bool:
+    listed = [value] if isinstance(value, str) else value
+    return isinstance(listed, Collection) and len(listed) > 0 and all(map(_is_name, listed))
 
 
 def _is_name(value: object) -> bool:

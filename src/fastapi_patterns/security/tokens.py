@@ -33,10 +33,10 @@ ModelT = TypeVar("ModelT", bound="BaseModel")
 
 _log = logging.getLogger("fastapi_patterns.security")
 
-ACCESS = "access"
+ACCESS, REFRESH = "access", "refresh"
 # RFC 9068 section 2.1 for access tokens; any other kind is `<kind>+jwt`. The explicit type keeps a token of one kind
 # from being taken for one of another (RFC 8725 section 3.11).
-_TYPES = {ACCESS: "at+jwt", "refresh": "rt+jwt"}
+_TYPES = {ACCESS: "at+jwt", REFRESH: "rt+jwt"}
 _KIND = re.compile(r"(?!(at|rt)\Z)[a-z][a-z0-9_-]{0,40}")
 # What access tokens of an application's older code and of other issuers carry.
 _LENIENT_TYPES = ("jwt", None)
