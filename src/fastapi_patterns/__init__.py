@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from fastapi_patterns.middleware import RequestLogMiddleware as RequestLogMiddleware
     from fastapi_patterns.middleware import install_cors as install_cors
     from fastapi_patterns.security import Claims as Claims
+    from fastapi_patterns.security import ExpiredClaims as ExpiredClaims
+    from fastapi_patterns.security import InsecureLegacyTokens as InsecureLegacyTokens
+    from fastapi_patterns.security import Key as Key
+    from fastapi_patterns.security import KeySet as KeySet
+    from fastapi_patterns.security import OneTimeTokens as OneTimeTokens
     from fastapi_patterns.security import PasswordHasher as PasswordHasher
     from fastapi_patterns.security import TokenCodec as TokenCodec
     from fastapi_patterns.security import TokenConfig as TokenConfig
@@ -53,9 +58,14 @@ __all__ = [
     "Database",
     "EnvelopeRenderer",
     "ErrorInfo",
+    "ExpiredClaims",
     "FunctionRenderer",
     "HttpClient",
+    "InsecureLegacyTokens",
+    "Key",
+    "KeySet",
     "MissingExtraError",
+    "OneTimeTokens",
     "PasswordHasher",
     "PatternsError",
     "PendingTasks",
@@ -88,9 +98,14 @@ _ROOM_OF = {
     "Database": "db",
     "EnvelopeRenderer": "errors",
     "ErrorInfo": "exceptions",
+    "ExpiredClaims": "security",
     "FunctionRenderer": "errors",
     "HttpClient": "http",
+    "InsecureLegacyTokens": "security",
+    "Key": "security",
+    "KeySet": "security",
     "MissingExtraError": "exceptions",
+    "OneTimeTokens": "security",
     "PasswordHasher": "security",
     "PatternsError": "exceptions",
     "PendingTasks": "tasks",

@@ -558,3 +558,44 @@ def test_the_clock_of_the_codec_decides() -> None:
     assert client.get("/", headers=headers).status_code == 200
     now[0] += timedelta(minutes=15)
     assert client.get("/", headers=headers).status_code == 401
+
+
+def test_a_secret_that_cannot_be_had_fails_closed() -> None:
+    """A function that gives a weak secret is a 503, and the loader never runs."""
+    secret = ["S3cr3t-of-the-tests-0123456789-abcdefghijklmnopqrstuvwxyz"]
+    tokens = TokenCodec(TokenConfig(secret_key=lambda: secret[0]))
+    loaded = []
+
+    def load(claims: Claims) -> str:
+        loaded.append(claims)
+        return claims.sub
+
+    get_current_user = make_current_user(load, tokens=tokens, token_url="login")
+    app = FastAPI()
+
+    @app.get("/me")
+    async def me(user: Annotated[str, Depends(get_current_user)]) -> str:
+        return user
+
+    headers = {"Authorization": f"Bearer {tokens.encode({'sub': 7})}"}
+    secret[0] = "weak"
+    answer = TestClient(app).get("/me", headers=headers)
+    assert (answer.status_code, answer.json()) == (503, {"detail": "Service unavailable"})
+    assert loaded == []
+
+
+def test_expired_claims_log_nobody_in() -> None:
+    """Not even when a codec of the application's own gives them."""
+
+    class Forgiving:
+        def decode(self, token: str) -> Any:
+            return TOKENS.decode_expired(token, max_age=timedelta(days=1))
+
+    get_current_user = make_current_user(load_dict, tokens=Forgiving(), token_url="login")  # type: ignore[call-overload]
+    app = FastAPI()
+
+    @app.get("/me")
+    async def me(user: Annotated[Any, Depends(get_current_user)]) -> Any:
+        return user
+
+    assert TestClient(app).get("/me", headers={"Authorization": f"Bearer {EXPIRED}"}).status_code == 401

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Annotated, assert_type
 
 from fastapi import Depends, FastAPI, Request
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -15,7 +16,11 @@ from fastapi_patterns import (
     Claims,
     Database,
     ErrorInfo,
+    ExpiredClaims,
     HttpClient,
+    Key,
+    KeySet,
+    OneTimeTokens,
     PasswordHasher,
     PendingTasks,
     TaskQueue,
@@ -35,6 +40,12 @@ from fastapi_patterns import (
 from fastapi_patterns.auth import CurrentUserDependency
 
 
+class Account(BaseModel):
+    """An application's own claims."""
+
+    sub: int
+
+
 class User:
     """An application's user."""
 
@@ -46,6 +57,7 @@ database = Database("sqlite://")
 async_database = AsyncDatabase("sqlite://")
 tasks = TaskQueue()
 upstream = HttpClient("https://api.example")
+resets = OneTimeTokens("x", purpose="reset", expires_delta=timedelta(hours=1))
 tokens = TokenCodec(TokenConfig(secret_key="x", expires_delta=timedelta(minutes=5)))
 
 SessionDep = Annotated[Session, Depends(database.session)]
@@ -88,6 +100,14 @@ assert_type(async_user.requiring(may_edit, lambda user: user.id == 1), Callable[
 
 assert_type(tokens.encode({"sub": 1}), str)
 assert_type(tokens.decode("x"), Claims)
+assert_type(tokens.decode("x", model=Account), Account)
+assert_type(tokens.decode("x", kind="refresh"), Claims)
+assert_type(tokens.decode_expired("x", max_age=timedelta(days=1)), ExpiredClaims)
+assert_type(KeySet([Key.generate("ES256")]).verify("x"), bytes)
+assert_type(resets.verify(resets.issue(7, state=("ada", False, None)), state=b"x").int_sub, int)
+TokenConfig(keys=KeySet.from_env, issuer=lambda: "https://issuer.example", audience=["api", "web"])
+TokenConfig(secret_key=lambda: 7)  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType]
+make_current_user(load_dict, tokens=resets, token_url="login")  # type: ignore[call-overload]  # pyright: ignore
 assert_type(create_access_token({"sub": 1}, expires_delta=timedelta(minutes=1)), str)
 assert_type(decode_token("x").sub, str)
 assert_type(hash_password("x"), str)

@@ -18,7 +18,7 @@ from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns.auth._bearer import BearerToken, unauthorized
 from fastapi_patterns.auth._loader import loader_parameters
 from fastapi_patterns.exceptions import ConfigurationError
-from fastapi_patterns.security import Claims, TokenCodec, TokenError
+from fastapi_patterns.security import Claims, ExpiredClaims, TokenCodec, TokenError
 
 __all__ = ["CurrentUserDependency", "make_current_user"]
 
@@ -169,6 +169,10 @@ def _claims_dependency(tokens: TokenCodec, source: BearerToken) -> Callable[...,
             found = tokens.decode(token)
         except TokenError as error:
             raise unauthorized(str(error)) from None
+        except ConfigurationError as error:  # a key or issuer that is asked for on each use
+            raise HTTPException(503, "Service unavailable") from error
+        if isinstance(found, ExpiredClaims):
+            raise unauthorized("the codec gave expired claims")
         connection.scope.setdefault("state", {})["user_id"] = found.sub
         return found
 

@@ -49,17 +49,15 @@ class Key:
         public = _public_half(material)
         if algorithm is None:
             algorithm = "HS256" if isinstance(material, bytes) else _signing.algorithm_of(public)
-        _check(material, public, algorithm, weak=weak)
-        assert algorithm is not None  # noqa: S101 (for the type checkers; _check has refused None)
-        self.algorithm = algorithm
+        self.algorithm = _checked_algorithm(material, public, algorithm, weak=weak)
         self._material = material
         self._kid_given = kid is not None
         self.kid = _thumbprint(material, public) if kid is None else kid
         if isinstance(material, bytes):
-            self._sign, self._verify = _signing.with_secret(material, algorithm)
+            self._sign, self._verify = _signing.with_secret(material, self.algorithm)
         else:
-            self._sign = None if material is public else _signing.with_private(material, algorithm)
-            self._verify = _signing.with_public(public, algorithm)
+            self._sign = None if material is public else _signing.with_private(material, self.algorithm)
+            self._verify = _signing.with_public(public, self.algorithm)
         if "sign" not in operations:
             self._sign = None
         # A private key that may sign has a public half that may verify.
@@ -215,18 +213,18 @@ def _known(algorithm: object) -> Any:
     return _signing.ALGORITHMS[algorithm]
 
 
-def _check(material: Any, public: Any, algorithm: object, *, weak: bool) -> None:
+def _checked_algorithm(material: Any, public: Any, algorithm: str | None, *, weak: bool) -> str:
     if algorithm is None:
         raise ConfigurationError("the key must be an RSA, P-256, P-384, P-521 or Ed25519 key")
     known = _known(algorithm)
     if isinstance(material, bytes):
         if known.kty != "oct":
             raise ConfigurationError(f"{algorithm} needs a key such as Key.from_pem(...), not a secret")
-        problem = hmac_weakness(material, str(algorithm), short=weak)
+        problem = hmac_weakness(material, algorithm, short=weak)
         if problem:
             raise ConfigurationError(f"The secret key for {algorithm} {problem}. Make one with: {MAKE_A_SECRET}")
-        return
-    if not _signing.fits(public, str(algorithm)):
+        return algorithm
+    if not _signing.fits(public, algorithm):
         raise ConfigurationError(f"the key is of another kind or curve than {algorithm} needs")
     problem = None
     if isinstance(public, rsa.RSAPublicKey):
@@ -236,6 +234,7 @@ def _check(material: Any, public: Any, algorithm: object, *, weak: bool) -> None
         problem = ed25519_weakness(public.public_bytes_raw())
     if problem:
         raise ConfigurationError(f"the {known.kty} key {problem}")
+    return algorithm
 
 
 def _thumbprint(material: Any, public: Any) -> str:

@@ -1,0 +1,65 @@
+"""Links work once, for what they were made for, and tell nobody who has an account."""
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+
+from examples.password_reset.app import User, checks, database, outbox, passwords
+
+
+@pytest.fixture(autouse=True)
+def ada(db: object) -> None:
+    """One user with a password, inside the test's transaction; an empty outbox."""
+    outbox.clear()
+    with database.session_scope() as session:
+        session.add(User(id=7, email="ada@shop.example", password_hash=passwords.hash("the old password")))
+
+
+def user() -> User:
+    """The user as stored."""
+    with database.session_scope() as session:
+        return session.scalars(select(User)).one()
+
+
+def test_a_reset_link_works_once(client: TestClient) -> None:
+    """The password is the new one, and sessions from before it are over."""
+    assert client.post("/password/forgotten", json={"email": "ada@shop.example"}).status_code == 202
+    ((address, token),) = outbox
+    new = {"token": token, "password": "a much better password"}
+    assert address == "ada@shop.example"
+    assert client.post("/password/reset", json=new).status_code == 204
+    assert passwords.verify("a much better password", user().password_hash)
+    assert user().session_version == 1
+    again = client.post("/password/reset", json=new)
+    assert (again.status_code, again.json()["error"]) == (400, "This link does not work any more. Ask for a new one.")
+
+
+def test_the_answer_does_not_tell_who_has_an_account(client: TestClient) -> None:
+    """The same for an address that nobody has."""
+    known = client.post("/password/forgotten", json={"email": "ada@shop.example"})
+    unknown = client.post("/password/forgotten", json={"email": "nobody@shop.example"})
+    assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
+    assert [address for address, _ in outbox] == ["ada@shop.example"]
+
+
+def test_a_link_of_another_kind_does_not_work(client: TestClient) -> None:
+    """An address check resets no password."""
+    token = checks.issue(7, state=("ada@shop.example", False))
+    refused = client.post("/password/reset", json={"token": token, "password": "a much better password"})
+    assert refused.status_code == 400
+
+
+def test_an_address_is_checked_once_and_only_as_it_was(client: TestClient) -> None:
+    """A link for the address before the last change is worthless."""
+    stale = checks.issue(7, state=("ada@old.example", False))
+    token = checks.issue(7, state=("ada@shop.example", False))
+    assert client.post("/email/check", json={"token": stale}).status_code == 400
+    assert client.post("/email/check", json={"token": token}).status_code == 204
+    assert user().email_verified
+    assert client.post("/email/check", json={"token": token}).status_code == 400
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "a.b.c"])
+def test_nonsense_is_refused(client: TestClient, token: str) -> None:
+    """With the same answer."""
+    assert client.post("/email/check", json={"token": token}).status_code == 400
