@@ -8,17 +8,33 @@ import typing
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
 
 from fastapi_patterns.exceptions import ConfigurationError
 
-__all__ = ["loader_parameters"]
+__all__ = ["Loader", "read_loader"]
 
 _REFUSED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def loader_parameters(load: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Return the parameters after the first, keyword-only and with their annotations resolved.
+class Loader(NamedTuple):
+    """An application's loader, as its signature says it wants to be called.
+
+    Attributes:
+        load: The function.
+        parameters: Those after the first, keyword-only and with their annotations resolved.
+        model: The pydantic model that the first one is annotated with, or None.
+    """
+
+    load: Callable[..., Any]
+    parameters: list[inspect.Parameter]
+    model: type[BaseModel] | None
+
+
+def read_loader(load: Callable[..., Any]) -> Loader:
+    """Read a loader's signature.
 
     Raises:
         ConfigurationError: Not a callable that can take the claims first, or one that FastAPI could not call.
@@ -39,10 +55,18 @@ def loader_parameters(load: Callable[..., Any]) -> list[inspect.Parameter]:
         if parameter.kind in _REFUSED or parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
             raise ConfigurationError(f"{name}: FastAPI cannot fill the parameter {parameter}; name it plainly")
     hints = _resolve(rest, function, name)
-    return [
+    resolved = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints.get(parameter.name, parameter.empty))
         for parameter in rest
     ]
+    return Loader(load, resolved, _model_of(parameters[0], function))
+
+
+def _model_of(first: inspect.Parameter, function: Any) -> type[BaseModel] | None:
+    annotation = first.annotation
+    if isinstance(annotation, str):  # an annotation that exists for type checkers alone is no model
+        annotation = getattr(function, "__globals__", {}).get(annotation)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _unwrap(load: Callable[..., Any]) -> tuple[str, Callable[..., Any], set[str]]:
