@@ -16,10 +16,10 @@ from sqlmodel import Field, SQLModel
 from fastapi_patterns import (
     Claims,
     Database,
-    EnvelopeRenderer,
     InsecureLegacyTokens,
     Key,
     KeySet,
+    ProblemRenderer,
     TokenCodec,
     TokenConfig,
     install_error_handlers,
@@ -427,14 +427,17 @@ def test_15_a_revocation_hook_is_asked_on_each_request(asynchronous: bool) -> No
 def test_22_the_application_renders_the_failures() -> None:
     """The body goes through its renderer, and the document shows it."""
     app = FastAPI()
-    install_error_handlers(app, renderer=EnvelopeRenderer())
+    install_error_handlers(app, renderer=ProblemRenderer())
     current = make_current_user(load_claims, tokens=TOKENS)
 
     @app.get("/me")
     async def me(user: Annotated[Any, Depends(current)]) -> Any:
         return user
 
-    assert TestClient(app).get("/me").json() == {"error": "Not authenticated"}
+    answer = TestClient(app).get("/me")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.json()["status"], answer.json()["detail"]) == (401, "Not authenticated")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_28_settings_may_change_between_calls() -> None:
