@@ -8,6 +8,7 @@ import binascii
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from fastapi.openapi.models import APIKey, APIKeyIn, HTTPBase, OAuth2, OAuthFlowPassword, OAuthFlows
@@ -28,6 +29,7 @@ __all__ = [
     "cookie_token",
     "header_token",
     "query_token",
+    "read_cookie",
     "read_first",
 ]
 
@@ -125,7 +127,7 @@ def cookie_token(name: str, *, csrf: CsrfProtection) -> Source:
     if not isinstance(csrf, CsrfProtection):
         raise ConfigurationError("a cookie needs csrf=CsrfProtection(...): browsers send it along from any site")
     key = _api_key(APIKeyIn.cookie, _checked_name(name))
-    return Source(name=f"{name} cookie", model=key, place="cookie", read=_cookie(name), csrf=csrf)
+    return Source(name=f"{name} cookie", model=key, place="cookie", read=partial(read_cookie, name=name), csrf=csrf)
 
 
 def query_token(name: str = "access_token", *, http: bool = False) -> Source:
@@ -230,22 +232,24 @@ def _header(name: str) -> Callable[[HTTPConnection], str | None]:
     return read
 
 
-def _cookie(name: str) -> Callable[[HTTPConnection], str | None]:
-    def read(connection: HTTPConnection) -> str | None:
-        values = []
-        for line in connection.headers.getlist("cookie"):
-            for pair in line.split(";"):
-                key, equals, value = pair.strip().partition("=")
-                if equals and key == name:
-                    values.append(value.strip().removeprefix('"').removesuffix('"'))
-        if not values:
-            return None
-        if len(values) > 1:
-            # Set for another path or by another subdomain: which one is the application's own, nobody can tell.
-            raise MalformedCredentialError(f"two cookies {name}")
-        return _checked_text(values[0], _MAX_CHARS)
+def read_cookie(connection: HTTPConnection, name: str) -> str | None:
+    """Read a cookie.
 
-    return read
+    Raises:
+        MalformedCredentialError: There are two of that name, or it holds what no token does.
+    """
+    values = []
+    for line in connection.headers.getlist("cookie"):
+        for pair in line.split(";"):
+            key, equals, value = pair.strip().partition("=")
+            if equals and key == name:
+                values.append(value.strip().removeprefix('"').removesuffix('"'))
+    if not values:
+        return None
+    if len(values) > 1:
+        # Set for another path or by another subdomain: which one is the application's own, nobody can tell.
+        raise MalformedCredentialError(f"two cookies {name}")
+    return _checked_text(values[0], _MAX_CHARS)
 
 
 def _query(name: str, *, http: bool) -> Callable[[HTTPConnection], str | None]:
