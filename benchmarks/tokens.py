@@ -2,6 +2,8 @@
 
 All of them read or write the same claims and check the algorithm, the issuer, the audience and the end. The floor
 checks nothing but the signature: what lies above it is what the checks and the library around them cost.
+It reads every header again, as the packages do; ours knows the headers that it has verified before, and may come out
+below it.
 """
 
 import base64
