@@ -3,17 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import URL, Engine, StaticPool, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Engine, StaticPool, event
 
-from fastapi_patterns._optional import require
 from fastapi_patterns.db._ending import end_in_background
 from fastapi_patterns.db._psycopg import bounded_connect
 from fastapi_patterns.db._reset import clean_on_return
 from fastapi_patterns.db.failures import DatabaseUnavailableError
-from fastapi_patterns.exceptions import ConfigurationError
 
-__all__ = ["SESSION_OPTIONS", "engine_options", "parse_url", "prepare", "require_driver"]
+__all__ = ["SESSION_OPTIONS", "engine_options", "prepare"]
 
 # Rows stay readable after the commit, which comes before the response is sent (and a lazy reload cannot be awaited);
 # a closed session refuses work: SQLAlchemy's default reopens it silently and leaks a connection.
@@ -24,41 +21,6 @@ SESSION_OPTIONS: dict[str, Any] = {"expire_on_commit": False, "close_resets_only
 _POOL_SIZE, _MAX_OVERFLOW = 10, 10
 _POOL_TIMEOUT_S = 10  # a client has gone by the 30 of SQLAlchemy's default
 _CONNECT_TIMEOUT_S = 5
-
-# A driver by name, so that one URL means the same on SQLAlchemy 2.0 and 2.1.
-_SYNC_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-_ASYNC_DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "postgresql": "postgresql+asyncpg",
-    "postgres": "postgresql+asyncpg",
-}
-
-
-def parse_url(text: str | URL, *, asynchronous: bool) -> URL:
-    """Parse a database URL and name the driver where it names none.
-
-    Raises:
-        ConfigurationError: Not a database URL. The text is not repeated: it may hold a password.
-    """
-    if isinstance(text, str) and text.startswith("postgres://"):
-        text = text.replace("postgres://", "postgresql://", 1)  # what some hosting providers hand out
-    try:
-        url = make_url(text)
-    except ArgumentError:
-        raise ConfigurationError("not a database URL; expected one such as sqlite:///app.db") from None
-    drivers = _ASYNC_DRIVERS if asynchronous else _SYNC_DRIVERS
-    return url.set(drivername=drivers.get(url.drivername, url.drivername))
-
-
-# The drivers that the extras install, by the name in a URL.
-_EXTRA_OF_DRIVER = {"aiosqlite": "async-db", "psycopg": "postgres", "asyncpg": "postgres"}
-
-
-def require_driver(url: URL) -> None:
-    """Raise `MissingExtraError` when the driver of a URL is one that an extra installs and is not there."""
-    driver = url.get_driver_name()
-    if driver in _EXTRA_OF_DRIVER:
-        require(driver, extra=_EXTRA_OF_DRIVER[driver], room=f"A database at {url.drivername}://")
 
 
 def engine_options(

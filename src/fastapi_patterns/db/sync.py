@@ -17,9 +17,17 @@ from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
 from fastapi_patterns.db._closed import refuse_from_now_on
-from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare, require_driver
+from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare
 from fastapi_patterns.db._places import Places
-from fastapi_patterns.db._policy import Commit, Policy, check_session_class, parse_source
+from fastapi_patterns.db._policy import APPLICATION_NAME, Commit, Policy
+from fastapi_patterns.db._source import (
+    STATEMENT_TIMEOUT,
+    check_binds,
+    check_metadata,
+    check_session_class,
+    parse_source,
+)
+from fastapi_patterns.db._url import make_engine
 from fastapi_patterns.db.failures import DatabaseUnavailableError, delay_before, is_retryable
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 
@@ -33,7 +41,7 @@ _PAUSE_S = 0.01
 
 
 class Database:
-    """Sessions for routes, tasks and scripts over one engine, which is made on first use.
+    """Sessions for routes, tasks and scripts over one engine, made at the application's start or on first use.
 
     `SessionDep = Annotated[Session, Depends(database.session)]` gives a route the one session of the request: it is
     committed after the route has returned and before the response is sent, and rolled back when an exception leaves
@@ -43,20 +51,23 @@ class Database:
     Args:
         source: A URL, or the application's own `Engine` or `sessionmaker`, which are used as they are.
         metadata: The tables, for `create_all` and for tests: `Base.metadata`.
-        session_class: The class of the sessions, such as SQLModel's `Session`. A `sessionmaker` has its own.
+        session_class: The class of the sessions, such as SQLModel's; `Session` by default. A `sessionmaker` has its
+            own, and takes none beside it.
         commit: `"before_response"`, or `"manual"`: then the dependency `session` leaves it to the application.
             `session_scope()` and `transaction()` commit in either case.
         constraints: What a client reads when a constraint of this name is violated, such as `{"uq_users_email":
             "E-mail is taken"}`: a text (409) or an `ErrorInfo`.
         other_integrity_status: The answer to violations of other constraints than unique ones: 500, or 422 where they
             check the client's data.
-        statement_timeout: How long a statement may take on PostgreSQL, with a URL; None for no limit.
-        application_name: What PostgreSQL's `pg_stat_activity` calls the connections, with a URL.
+        statement_timeout: How long a statement may take on PostgreSQL, 30 seconds where nothing is said; None for no
+            limit. Only together with a URL.
+        application_name: What PostgreSQL's `pg_stat_activity` calls the connections: `"fastapi"` where nothing is said.
+            Only together with a URL.
         engine_options: More options for `create_engine`; only together with a URL.
 
     Raises:
-        ConfigurationError: Not a database URL, an async engine, a setting that is not known, or options beside an
-            engine.
+        ConfigurationError: Not a database URL, an async driver or engine, a setting that is not known, or options that
+            an engine or sessionmaker would ignore.
 
     Attributes:
         session: The dependency. However it is declared (`Depends(...)` with any scope or none), a request has one
@@ -70,25 +81,31 @@ class Database:
         source: str | URL | Engine | sessionmaker[Any],
         *,
         metadata: MetaData | None = None,
-        session_class: type[Session] = Session,
+        session_class: type[Session] | None = None,
         commit: Commit = "before_response",
         constraints: Mapping[str, str | ErrorInfo] | None = None,
         other_integrity_status: int = 500,
-        statement_timeout: timedelta | None = timedelta(seconds=30),
-        application_name: str = "fastapi",
+        statement_timeout: timedelta | None = STATEMENT_TIMEOUT,
+        application_name: str | None = None,
         **engine_options: Any,
     ) -> None:
-        self.metadata = metadata
-        self._source = parse_source(source, (Engine, sessionmaker), engine_options, asynchronous=False)
+        self.metadata = check_metadata(metadata)
+        self._source = parse_source(
+            source,
+            asynchronous=False,
+            statement_timeout=statement_timeout,
+            application_name=application_name,
+            session_class=session_class,
+            engine_options=engine_options,
+        )
         self._policy = Policy(
             commit=commit,
             constraints={} if constraints is None else constraints,
             other_integrity_status=other_integrity_status,
             statement_timeout=statement_timeout,
-            application_name=application_name,
+            application_name=APPLICATION_NAME if application_name is None else application_name,
         )
-        check_session_class(session_class, Session)
-        self._session_class = session_class
+        self._session_class = check_session_class(session_class, Session)
         self._options = engine_options
         self._lock = threading.Lock()
         self._maker: sessionmaker[Any] | None = None
@@ -232,7 +249,14 @@ class Database:
         return self._policy.exception_map(self.metadata)
 
     async def __aenter__(self) -> Self:
-        """Begin the application's life: nothing connects before the first query."""
+        """Begin the application's life: the engine is made, and connects to nothing before the first query.
+
+        Raises:
+            MissingExtraError: The driver is one that an extra installs, and is not there.
+            ConfigurationError: Another driver is not there, or the engine takes no such options.
+        """
+        if self._bound is None:
+            self._sessions()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -270,11 +294,11 @@ class Database:
 
     def _make(self) -> sessionmaker[Any]:
         if isinstance(self._source, sessionmaker):
+            check_binds(self._source, asynchronous=False)  # it may have been configured since
             return self._source
         engine = self._source
         if isinstance(engine, URL):
-            require_driver(engine)
-            engine = create_engine(engine, **self._policy.engine_options(engine, self._options))
+            engine = make_engine(create_engine, engine, self._policy.engine_options(engine, self._options))
             prepare(engine, self._policy.statement_timeout)
         return sessionmaker(engine, class_=self._session_class, **SESSION_OPTIONS)
 
