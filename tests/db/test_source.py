@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import QueuePool, create_engine
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 from fastapi_patterns import AsyncDatabase, ConfigurationError, Database, install_stack
 from fastapi_patterns.db._url import make_engine
@@ -197,3 +198,48 @@ def test_a_sessionmaker_that_is_configured_later_is_checked_at_the_start() -> No
     asyncio.run(start(databases[0]))
     with pytest.raises(ConfigurationError, match="Database takes sync engines"):
         asyncio.run(start(databases[1]))
+
+
+OWN = [
+    ("an engine", Database, lambda: create_engine("sqlite://")),
+    ("a sessionmaker", Database, lambda: sessionmaker(create_engine("sqlite://"))),
+    ("an async engine", AsyncDatabase, lambda: create_async_engine(ASYNC_URL)),
+    ("an async sessionmaker", AsyncDatabase, lambda: async_sessionmaker(create_async_engine(ASYNC_URL))),
+]
+
+
+@pytest.mark.parametrize(("kind", "make", "source"), OWN, ids=[kind for kind, _, _ in OWN])
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"statement_timeout": None}, "statement_timeout can only be given with a URL"),
+        # The default, said aloud, is said.
+        ({"statement_timeout": timedelta(seconds=30)}, "statement_timeout can only be given with a URL"),
+        ({"application_name": "fastapi"}, "application_name can only be given with a URL"),
+        (
+            {"application_name": "x", "statement_timeout": None},
+            "statement_timeout and application_name can only be given",
+        ),
+        ({"pool_size": 5, "echo": True}, "engine options go with a URL.*got pool_size, echo"),
+    ],
+)
+def test_what_an_own_engine_would_ignore_is_refused(
+    kind: str, make: Any, source: Any, options: dict[str, Any], problem: str
+) -> None:
+    """An option that would do nothing is a mistake, and none of them is one that was not given."""
+    assert make(source())
+    with pytest.raises(ConfigurationError, match=problem):
+        make(source(), **options)
+
+
+def test_a_session_class_beside_a_sessionmaker_is_refused() -> None:
+    """It makes its own sessions; an engine makes none, and is given a class."""
+    engine, async_engine = create_engine("sqlite://"), create_async_engine(ASYNC_URL)
+    for make in (
+        lambda: Database(sessionmaker(engine), session_class=Session),
+        lambda: AsyncDatabase(async_sessionmaker(async_engine), session_class=AsyncSession),
+    ):
+        with pytest.raises(ConfigurationError, match="session_class can only be given with a URL or an engine"):
+            make()
+    assert Database(engine, session_class=Session)
+    assert AsyncDatabase(async_engine, session_class=AsyncSession)

@@ -52,6 +52,18 @@ def parse_source(
         raise ConfigurationError(
             f"engine options go with a URL; an engine of your own has them already; got {', '.join(engine_options)}"
         )
+    ignored = ["statement_timeout"] if statement_timeout is not STATEMENT_TIMEOUT else []
+    ignored += ["application_name"] if application_name is not None else []
+    if ignored:
+        raise ConfigurationError(
+            f"{' and '.join(ignored)} can only be given with a URL: an engine of your own is used as it is. "
+            "Set it there, in its connect_args"
+        )
+    if session_class is not None and not _is_engine(source):
+        raise ConfigurationError(
+            "session_class can only be given with a URL or an engine: a sessionmaker makes its own sessions. "
+            "Set it there, as class_="
+        )
     return source
 
 
