@@ -530,14 +530,6 @@ def test_what_cannot_be_meant_is_refused(make: Any, options: dict[str, Any], pro
         make("sqlite://", **options)
 
 
-@pytest.mark.parametrize("retries", [-1, 4])
-def test_retries_are_few(retries: int) -> None:
-    """More of them only add load."""
-    for made in (Database("sqlite://"), AsyncDatabase("sqlite://")):
-        with pytest.raises(ConfigurationError, match="retries must be 0 to 3"):
-            made.transaction(retries=retries)
-
-
 def test_a_second_database_takes_no_answers_away(tmp_path: Path) -> None:
     """A replica beside it has no constraints of its own: those of the first go on being answered."""
     url = f"sqlite:///{tmp_path}/x.db"

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import wraps
-from typing import Annotated, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Annotated, Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 import anyio
 from fastapi import Depends
@@ -28,6 +28,7 @@ from fastapi_patterns.db._source import (
     check_session_class,
     parse_source,
 )
+from fastapi_patterns.db._transaction import check_async_function, check_retries
 from fastapi_patterns.db._url import make_engine
 from fastapi_patterns.db.failures import DatabaseUnavailableError, delay_before, is_retryable
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
@@ -134,19 +135,20 @@ class AsyncDatabase:
             yield session
 
     def transaction(
-        self, *, retries: int = 3, sleep: Callable[[float], Awaitable[object]] = anyio.sleep
+        self, *misplaced: Never, retries: int = 3, sleep: Callable[[float], Awaitable[object]] = anyio.sleep
     ) -> Callable[[Callable[Concatenate[AsyncSession, P], Awaitable[R]]], Callable[P, Awaitable[R]]]:
         """Make a coroutine function run in a transaction of its own, again when the database asks for it.
 
         See `Database.transaction`; here the function is async, and so is what comes of it.
 
         Raises:
-            ConfigurationError: `retries` is out of range.
+            ConfigurationError: `retries` is out of range, or the function is not async.
         """
-        if not 0 <= retries <= 3:
-            raise ConfigurationError(f"retries must be 0 to 3: more of them only add load; got {retries}")
+        check_retries(misplaced, retries)
 
         def decorate(function: Callable[Concatenate[AsyncSession, P], Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+            check_async_function(function)
+
             @wraps(function)
             async def run(*args: P.args, **kwargs: P.kwargs) -> R:
                 for attempt in range(1, retries + 2):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial, wraps
-from typing import Annotated, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Annotated, Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -27,6 +27,7 @@ from fastapi_patterns.db._source import (
     check_session_class,
     parse_source,
 )
+from fastapi_patterns.db._transaction import check_retries, check_sync_function
 from fastapi_patterns.db._url import make_engine
 from fastapi_patterns.db.failures import DatabaseUnavailableError, delay_before, is_retryable
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
@@ -156,7 +157,7 @@ class Database:
             refuse_from_now_on(session)
 
     def transaction(
-        self, *, retries: int = 3, sleep: Callable[[float], object] = time.sleep
+        self, *misplaced: Never, retries: int = 3, sleep: Callable[[float], object] = time.sleep
     ) -> Callable[[Callable[Concatenate[Session, P], R]], Callable[P, R]]:
         """Make a function run in a transaction of its own, again when the database asks for it.
 
@@ -175,12 +176,13 @@ class Database:
             sleep: Waits between attempts, 10 to 80 ms; tests pass their own.
 
         Raises:
-            ConfigurationError: `retries` is out of range.
+            ConfigurationError: `retries` is out of range, or the function is async or a generator.
         """
-        if not 0 <= retries <= 3:
-            raise ConfigurationError(f"retries must be 0 to 3: more of them only add load; got {retries}")
+        check_retries(misplaced, retries)
 
         def decorate(function: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+            check_sync_function(function)
+
             @wraps(function)
             def run(*args: P.args, **kwargs: P.kwargs) -> R:
                 for attempt in range(1, retries + 2):
