@@ -1,4 +1,4 @@
-"""What `transaction()` decorates: a mistake is told at once."""
+"""What `transaction()` decorates and `ping()` is told: a mistake is told at once, and is not called an outage."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from fastapi_patterns import AsyncDatabase, ConfigurationError, Database
+from fastapi_patterns.exceptions import MissingExtraError
 
 
 def plain(session: Session, number: int = 1) -> int:
@@ -130,3 +131,43 @@ def test_retries_are_few(make: Any, retries: Any) -> None:
     """More of them only add load, and what is no number is none."""
     with pytest.raises(ConfigurationError, match="retries must be 0 to 3"):
         make("sqlite://").transaction(retries=retries)
+
+
+@pytest.mark.parametrize("make", [Database, AsyncDatabase])
+@pytest.mark.parametrize(
+    ("timeout_s", "error"),
+    [
+        (0, ValueError), (-1, ValueError), (float("nan"), ValueError), (float("inf"), ValueError),
+        (True, TypeError), ("2", TypeError), (None, TypeError),
+    ],
+)  # fmt: skip
+def test_a_ping_has_a_time_limit(make: Any, timeout_s: Any, error: type[Exception]) -> None:
+    """A positive number of seconds; anything else is a mistake and no outage."""
+    with pytest.raises(error, match="timeout_s must be a"):
+        asyncio.run(make("sqlite://").ping(timeout_s=timeout_s))
+
+
+@pytest.mark.parametrize(
+    ("make", "url", "options", "error"),
+    [
+        (Database, "mysql+pymysql://h/d", {}, ConfigurationError),
+        (AsyncDatabase, "mysql+aiomysql://h/d", {}, ConfigurationError),
+        (Database, "sqlite://", {"pool_szie": 5}, ConfigurationError),
+        (AsyncDatabase, "sqlite://", {"pool_szie": 5}, ConfigurationError),
+        (Database, "sqlite://", {"connect_args": {"no_such": 1}}, TypeError),
+    ],
+)
+def test_a_ping_calls_no_mistake_an_outage(
+    make: Any, url: str, options: dict[str, Any], error: type[Exception]
+) -> None:
+    """A driver that is not there, or options that it does not know, will not be there in a minute either."""
+    with pytest.raises(error):
+        asyncio.run(make(url, **options).ping())
+
+
+@pytest.mark.parametrize("make", [Database, AsyncDatabase])
+def test_a_ping_names_a_missing_extra(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the pip line."""
+    monkeypatch.setattr("fastapi_patterns._optional.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"fastapi-patterns\[postgres\]"):
+        asyncio.run(make("postgresql://h/d").ping())

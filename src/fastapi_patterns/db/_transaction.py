@@ -1,13 +1,20 @@
-"""What `transaction()` is told, checked alike for sync and async."""
+"""What `transaction()` and `ping()` are told, checked alike for sync and async."""
 
 import inspect
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from fastapi_patterns.exceptions import ConfigurationError
+from sqlalchemy.exc import ArgumentError
 
-__all__ = ["check_async_function", "check_retries", "check_sync_function"]
+from fastapi_patterns.exceptions import ConfigurationError, MissingExtraError
+
+__all__ = ["MISTAKES", "check_async_function", "check_retries", "check_sync_function", "check_timeout"]
+
+# What says that the application is wrong, not that the database is unavailable: a driver that is not there or does not
+# know an argument, say.
+MISTAKES = (ConfigurationError, MissingExtraError, ArgumentError, TypeError)
 
 
 def check_retries(misplaced: tuple[object, ...], retries: Any) -> None:
@@ -56,6 +63,19 @@ def check_async_function(function: Any) -> None:
             f"AsyncDatabase.transaction() takes an `async def`; {_name(function)} is none. "
             "Make it an `async def`, or use Database"
         )
+
+
+def check_timeout(timeout_s: Any) -> None:
+    """Check a number of seconds.
+
+    Raises:
+        TypeError: Not an int or float.
+        ValueError: Not positive, or not finite.
+    """
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)):
+        raise TypeError(f"timeout_s must be a number of seconds, such as 2.0; got {timeout_s!r}")
+    if not math.isfinite(timeout_s) or timeout_s <= 0:
+        raise ValueError(f"timeout_s must be a positive number of seconds, such as 2.0; got {timeout_s!r}")
 
 
 def _is_generator(kind: str, function: Any) -> ConfigurationError:

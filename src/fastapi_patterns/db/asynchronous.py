@@ -28,7 +28,7 @@ from fastapi_patterns.db._source import (
     check_session_class,
     parse_source,
 )
-from fastapi_patterns.db._transaction import check_async_function, check_retries
+from fastapi_patterns.db._transaction import MISTAKES, check_async_function, check_retries, check_timeout
 from fastapi_patterns.db._url import make_engine
 from fastapi_patterns.db.failures import DatabaseUnavailableError, delay_before, is_retryable
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
@@ -174,7 +174,11 @@ class AsyncDatabase:
 
         Raises:
             DatabaseUnavailableError: There was no answer in time; answered with 503.
+            ConfigurationError: There is nothing to ask: the engine cannot be made.
+            TypeError: `timeout_s` is no number.
+            ValueError: `timeout_s` is not positive, or not finite.
         """
+        check_timeout(timeout_s)
         try:
             with anyio.fail_after(timeout_s):
                 if self._bound is not None:
@@ -182,6 +186,8 @@ class AsyncDatabase:
                     return
                 async with self.engine.connect() as connection:
                     await connection.execute(text("SELECT 1"))
+        except MISTAKES:
+            raise
         except Exception as error:
             raise DatabaseUnavailableError("The database does not answer") from error
 

@@ -27,7 +27,7 @@ from fastapi_patterns.db._source import (
     check_session_class,
     parse_source,
 )
-from fastapi_patterns.db._transaction import check_retries, check_sync_function
+from fastapi_patterns.db._transaction import MISTAKES, check_retries, check_sync_function, check_timeout
 from fastapi_patterns.db._url import make_engine
 from fastapi_patterns.db.failures import DatabaseUnavailableError, delay_before, is_retryable
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
@@ -208,11 +208,17 @@ class Database:
 
         Raises:
             DatabaseUnavailableError: There was no answer in time; answered with 503.
+            ConfigurationError: There is nothing to ask: the engine cannot be made.
+            TypeError: `timeout_s` is no number.
+            ValueError: `timeout_s` is not positive, or not finite.
         """
+        check_timeout(timeout_s)
         limiter = anyio.CapacityLimiter(1)  # apart from the threads that serve requests
         try:
             with anyio.fail_after(timeout_s):
                 await anyio.to_thread.run_sync(self._select_1, limiter=limiter, abandon_on_cancel=True)
+        except MISTAKES:
+            raise
         except Exception as error:
             raise DatabaseUnavailableError("The database does not answer") from error
 
