@@ -131,3 +131,16 @@ def test_a_cancelled_request_gives_its_connection_back(url: str) -> None:
             return rows, int(idle or 0)
 
     assert asyncio.run(live()) == (0, 0)
+
+
+def test_psycopg_serves_the_async_database_too(url: str) -> None:
+    """Its async half, with the limits that the server keeps."""
+
+    async def live() -> str | None:
+        async with (
+            AsyncDatabase(url.replace("postgresql", "postgresql+psycopg")) as database,
+            database.session_scope() as session,
+        ):
+            return await session.scalar(text("SELECT current_setting('statement_timeout')"))
+
+    assert asyncio.run(live()) == "30s"

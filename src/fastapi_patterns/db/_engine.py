@@ -94,7 +94,7 @@ def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
         end_in_background(engine)
     dialect: Any = engine.dialect
     connect, ping = dialect.connect, dialect.do_ping
-    if statement_timeout is not None and dialect.driver == "psycopg":
+    if statement_timeout is not None and dialect.driver == "psycopg" and not dialect.is_async:
         connect = bounded_connect(_client_limit_s(statement_timeout))
 
     def do_ping(connection: Any) -> bool:
