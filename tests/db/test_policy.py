@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fastapi_patterns import AsyncDatabase, ConfigurationError, Database, ErrorInfo, install_stack
 from fastapi_patterns.db import DatabaseUnavailableError, SessionClosedError
-from fastapi_patterns.db._engine import engine_options
+from fastapi_patterns.db._engine import engine_options, limit_of
 from fastapi_patterns.db.failures import delay_before, is_retryable
 from fastapi_patterns.db.sync import _end
 from fastapi_patterns.stack import stack_of
@@ -464,7 +464,13 @@ def test_a_ping_that_hangs_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None
         (
             "postgresql+psycopg://u@h/d?application_name=own&options=-c%20x%3D1&connect_timeout=1",
             timedelta(seconds=2),
-            {},
+            {"options": "-c statement_timeout=2000 -c x=1"},
+        ),
+        ("postgresql+psycopg://u@h/d?application_name=own&options=-c%20x%3D1&connect_timeout=1", None, {}),
+        (
+            "postgresql+psycopg2://u@h/d?options=-c%20statement_timeout%3D1",
+            timedelta(seconds=2),
+            {"connect_timeout": 5, "application_name": "shop"},
         ),
         ("postgresql+psycopg://u@h/d", None, {"connect_timeout": 5, "application_name": "shop"}),
         ("postgresql+asyncpg://u@h/d", None, {"timeout": 5, "server_settings": {"application_name": "shop"}}),
@@ -491,6 +497,70 @@ def test_engine_defaults(url: str, timeout: timedelta | None, connect: dict[str,
         "max_overflow": 10,
         "pool_timeout": 10,
     }
+
+
+OURS = "-c statement_timeout=2000"
+
+
+@pytest.mark.parametrize(
+    ("url", "own", "merged"),
+    [
+        ("postgresql+psycopg://h/d", "-c x=1", f"{OURS} -c x=1"),
+        ("postgresql+psycopg2://h/d", "-c x=1", f"{OURS} -c x=1"),
+        ("postgresql+psycopg://h/d", None, OURS),
+        ("postgresql+psycopg://h/d?options=-cy%3D2", "-c x=1", f"{OURS} -c x=1"),
+        ("postgresql+psycopg://h/d", "-c my_statement_timeout=1", f"{OURS} -c my_statement_timeout=1"),
+        ("postgresql+psycopg://h/d", "-c my.statement_timeout=1", f"{OURS} -c my.statement_timeout=1"),
+        ("postgresql+psycopg://h/d", "-c x=1 -c statement_timeout=9", "-c x=1 -c statement_timeout=9"),
+        ("postgresql+psycopg://h/d", "-cSTATEMENT_TIMEOUT=9", "-cSTATEMENT_TIMEOUT=9"),
+        ("postgresql+psycopg://h/d", "--statement-timeout=9", "--statement-timeout=9"),
+    ],
+)
+def test_options_of_libpq_are_merged(url: str, own: str | None, merged: str) -> None:
+    """One more setting keeps the time limit; a limit of the application's own replaces both halves of ours."""
+    timeout, given = timedelta(seconds=2), {"connect_args": {"options": own}}
+    found = engine_options(make_url(url), given, statement_timeout=timeout, application_name="shop")
+    assert found["connect_args"] == {"connect_timeout": 5, "application_name": "shop", "options": merged}
+    assert limit_of(make_url(url), given, timeout) == (timeout if OURS in merged else None)
+    assert given == {"connect_args": {"options": own}}
+
+
+@pytest.mark.parametrize(
+    ("own", "merged"),
+    [
+        ({"jit": "off"}, {"application_name": "shop", "statement_timeout": "2000", "jit": "off"}),
+        ({"application_name": "own"}, {"application_name": "own", "statement_timeout": "2000"}),
+        (None, {"application_name": "shop", "statement_timeout": "2000"}),
+        ({"statement_timeout": "9000"}, {"application_name": "shop", "statement_timeout": "9000"}),
+    ],
+)
+def test_server_settings_of_asyncpg_are_merged(own: dict[str, str] | None, merged: dict[str, str]) -> None:
+    """By name; a limit of the application's own takes the place of both halves of ours."""
+    url, timeout = make_url("postgresql+asyncpg://h/d"), timedelta(seconds=2)
+    given = {"connect_args": {"server_settings": own, "timeout": 1}}
+    found = engine_options(url, given, statement_timeout=timeout, application_name="shop")["connect_args"]
+    limited = merged["statement_timeout"] == "2000"
+    assert found == {"server_settings": merged, "timeout": 1} | ({"command_timeout": 2.15} if limited else {})
+    assert limit_of(url, given, timeout) == (timeout if limited else None)
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "problem"),
+    [
+        (Database, {"options": ["-c x=1"]}, "options must be a text, such as '-c x=1'; got list"),
+        (
+            AsyncDatabase,
+            {"server_settings": "jit=off"},
+            "server_settings must be a dict.* got str",
+        ),
+    ],
+)
+def test_settings_of_the_server_have_their_kind(make: Any, arguments: dict[str, Any], problem: str) -> None:
+    """What the driver would refuse at the first query is refused at the start."""
+    app = FastAPI()
+    install_stack(app, resources=[make("postgresql://h/d", connect_args=arguments)])
+    with pytest.raises(ConfigurationError, match=problem), TestClient(app):
+        pass
 
 
 @pytest.mark.parametrize(

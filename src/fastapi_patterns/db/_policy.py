@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import URL, MetaData
 
-from fastapi_patterns.db._engine import engine_options
+from fastapi_patterns.db._engine import engine_options, limit_of
 from fastapi_patterns.db._source import STATEMENT_TIMEOUT
 from fastapi_patterns.db.failures import exception_map
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
@@ -64,6 +64,10 @@ class Policy:
         return engine_options(
             url, own, statement_timeout=self.statement_timeout, application_name=self.application_name
         )
+
+    def limit_of(self, url: URL, own: dict[str, Any]) -> timedelta | None:
+        """Give the time limit of a statement that an engine at this URL keeps beside the server's."""
+        return limit_of(url, own, self.statement_timeout)
 
     def exception_map(self, metadata: MetaData | None) -> ExceptionMap:
         """Give the answers to the database's failures."""

@@ -273,10 +273,10 @@ class AsyncDatabase:
         if isinstance(self._source, async_sessionmaker):
             check_binds(self._source, asynchronous=True)  # it may have been configured since
             return self._source
-        engine = self._source
-        if isinstance(engine, URL):
-            engine = make_engine(create_async_engine, engine, self._policy.engine_options(engine, self._options))
-            prepare(engine.sync_engine, self._policy.statement_timeout)
+        engine = url = self._source
+        if isinstance(url, URL):
+            engine = make_engine(create_async_engine, url, self._policy.engine_options(url, self._options))
+            prepare(engine.sync_engine, self._policy.limit_of(url, self._options))
         return async_sessionmaker(engine, class_=self._session_class, **SESSION_OPTIONS)
 
     def __repr__(self) -> str:
