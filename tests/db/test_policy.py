@@ -623,6 +623,45 @@ def test_a_second_database_takes_no_answers_away(tmp_path: Path) -> None:
     assert answers[2].status_code == 422
 
 
+def test_each_of_several_databases_has_its_constraints_answered(tmp_path: Path) -> None:
+    """What any of them says of a name comes before what one says of all; then the first with an answer has it."""
+    shared = {"ck_members_age": ErrorInfo(status=422, detail="of the first")}
+    first = Database(f"sqlite:///{tmp_path}/1.db", metadata=Base.metadata, constraints=shared)
+    second = AsyncDatabase(
+        f"sqlite:///{tmp_path}/2.db",
+        metadata=Base.metadata,
+        constraints={"uq_members_email": "of the second", "ck_members_age": "of the second"},
+        other_integrity_status=422,
+    )
+    third = Database(f"sqlite:///{tmp_path}/3.db", constraints={"uq_members_number": "of the third"})
+    app = FastAPI()
+    install_stack(app, resources=[first, second, third])
+    first.create_all()
+
+    @app.post("/")
+    def create(
+        session: Annotated[Session, Depends(first.session)],
+        email: str = "b",
+        nick: str | None = None,
+        age: int = 1,
+        boss_id: int | None = None,
+    ) -> None:
+        session.add(Member(email=email, number=2, nick=nick, age=age, boss_id=boss_id))
+
+    with first.session_scope() as session:
+        session.add(Member(email="ada", nick="ada"))
+    violations: list[dict[str, Any]] = [{"email": "ada"}, {"age": -1}, {"nick": "ada"}, {"boss_id": 9}]
+    with TestClient(app) as asked:
+        answers = [asked.post("/", params=violation) for violation in violations]
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        (409, {"error": "of the second"}),
+        (422, {"error": "of the first"}),
+        (409, {"error": "This already exists"}),
+        (422, {"error": "The data contradicts what is stored"}),
+    ]
+    first.engine.dispose()
+
+
 def test_a_database_that_stands_in_for_its_replica_is_opened_once() -> None:
     """Where there is no replica both names are one object, also in the list of resources."""
     database = Database("sqlite://")
