@@ -13,9 +13,19 @@ import anyio.to_thread
 import pytest
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import CheckConstraint, ForeignKey, Index, QueuePool, UniqueConstraint, create_engine, make_url, select
+from sqlalchemy import (
+    AsyncAdaptedQueuePool,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    QueuePool,
+    UniqueConstraint,
+    create_engine,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fastapi_patterns import AsyncDatabase, ConfigurationError, Database, ErrorInfo, install_stack
@@ -201,6 +211,26 @@ def test_a_session_that_ended_says_what_to_use(kind: str, tmp_path: Path) -> Non
             use(kept[0])
     assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     database.engine.dispose()
+
+
+def test_what_an_async_session_works_on_ends_with_it() -> None:
+    """A sessionmaker of the application's own has SQLAlchemy's defaults, under which `sync_session` would reopen."""
+
+    async def live() -> None:
+        engine = create_async_engine("sqlite+aiosqlite://", poolclass=AsyncAdaptedQueuePool)
+        async with AsyncDatabase(async_sessionmaker(engine)).session_scope() as session:
+            assert await session.scalar(select(1)) == 1
+        for use in (
+            lambda: session.sync_session.execute(select(1)),
+            lambda: session.sync_session.add(Member()),
+            lambda: session.sync_session.get(Member, 1),
+        ):
+            with pytest.raises(SessionClosedError, match="session_scope"):
+                use()
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        await engine.dispose()
+
+    asyncio.run(live())
 
 
 def test_threads_and_connections_cannot_stop_each_other(tmp_path: Path) -> None:
