@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import (
 from fastapi_patterns.db._closed import refuse_from_now_on
 from fastapi_patterns.db._ending import end_session
 from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare
+from fastapi_patterns.db._names import warn_of_unknown_names
 from fastapi_patterns.db._policy import APPLICATION_NAME, Commit, Policy
 from fastapi_patterns.db._source import (
     STATEMENT_TIMEOUT,
@@ -100,6 +101,7 @@ class AsyncDatabase:
         )
         self._session_class = check_session_class(session_class, AsyncSession)
         self._options = engine_options
+        self._started = False
         self._maker: async_sessionmaker[Any] | None = None
         self._bound: AsyncConnection | None = None
 
@@ -235,6 +237,9 @@ class AsyncDatabase:
         """
         if self._bound is None:
             self._sessions()
+        if not self._started:
+            self._started = True
+            warn_of_unknown_names(self._policy.constraints, self.metadata)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 
 from fastapi_patterns.db._closed import refuse_from_now_on
 from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare
+from fastapi_patterns.db._names import warn_of_unknown_names
 from fastapi_patterns.db._places import Places
 from fastapi_patterns.db._policy import APPLICATION_NAME, Commit, Policy
 from fastapi_patterns.db._source import (
@@ -108,6 +109,7 @@ class Database:
         )
         self._session_class = check_session_class(session_class, Session)
         self._options = engine_options
+        self._started = False
         self._lock = threading.Lock()
         self._maker: sessionmaker[Any] | None = None
         self._places: Places | None = None
@@ -265,6 +267,9 @@ class Database:
         """
         if self._bound is None:
             self._sessions()
+        if not self._started:
+            self._started = True
+            warn_of_unknown_names(self._policy.constraints, self.metadata)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
