@@ -574,6 +574,16 @@ def test_server_settings_of_asyncpg_are_merged(own: dict[str, str] | None, merge
     assert limit_of(url, given, timeout) == (timeout if limited else None)
 
 
+def test_a_limit_of_the_applications_own_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The psycopg connection that gives up on a server goes by our limit, and is not made where that is not kept."""
+    limits: list[float] = []
+    monkeypatch.setattr("fastapi_patterns.db._engine.bounded_connect", limits.append)
+    Database("postgresql://h/d", connect_args={"options": "-c statement_timeout=90s"}).engine.dispose()
+    assert limits == []
+    Database("postgresql://h/d", connect_args={"options": "-c search_path=shop"}).engine.dispose()
+    assert limits == [pytest.approx(31.55)]
+
+
 @pytest.mark.parametrize(
     ("make", "arguments", "problem"),
     [
