@@ -161,9 +161,8 @@ def _combined(answers: Sequence[Any]) -> Any:
     """
     if len(answers) == 1 or not callable(answers[0]):
         return answers[0]
-    functions = [answer for answer in answers if callable(answer)]
-    by_name = [named for answer in functions if (named := getattr(answer, "named", None)) is not None]
-    ordered = [*by_name, *functions]
+    functions: list[Any] = [answer for answer in answers if callable(answer)]
+    ordered = [*(answer.named for answer in functions if hasattr(answer, "named")), *functions]
 
     def answer_first(error: Exception) -> Any:
         return next((info for answer in ordered if (info := answer(error)) is not None), None)
