@@ -31,6 +31,6 @@ napoleon_custom_sections = [("HTTP", "notes_style"), ("Source", "notes_style")]
 # Types of other packages and of the standard library: there is no inventory to link them to without a network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!fastapi_patterns).*"),
-    # Private names and type variables that appear in signatures.
-    (r"py:.*", r"fastapi_patterns\..*\.(UserT|P|R|_.*)"),
+    # Names that are not exported, and type variables, that appear in signatures.
+    (r"py:.*", r"fastapi_patterns\..*\.(UserT|ModelT|Header|ClaimRules|P|R|_.*)"),
 ]

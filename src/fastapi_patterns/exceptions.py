@@ -70,5 +70,7 @@ class ErrorInfo:
 ExceptionMap = Mapping[type[Exception], ErrorInfo | tuple[int, str] | Callable[[Any], ErrorInfo | None]]
 """Exception class to answer: an `ErrorInfo`, the pair (status, public text), or a function of the exception.
 
-A function may return None: then the exception stays unhandled, as if it were not in the map.
+A function may return None: then the exception stays unhandled, as if it were not in the map. A callable object may have
+a method `named` besides, of the same signature: the answer to a failure that it knows by its own name. Where several
+resources of `install_stack` answer one class, all are asked for `named` before the first answers for all.
 """

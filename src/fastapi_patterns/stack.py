@@ -67,7 +67,8 @@ def install_stack(
         resources: Objects that live as long as the application, such as a `Database`, an `HttpClient`, a `TaskQueue`,
             or any async context manager that can be entered again. They open in this order before the application's
             own lifespan and close after it. One with an `exception_map()` has its failures answered by it; of several
-            that answer the same failure the first that has an answer counts. One that is named twice is opened once.
+            that answer the same failure the first that has an answer counts, one that knows it by name (a constraint
+            of a `Database`) before all others. One that is named twice is opened once.
         exception_map: More exceptions to answer, see `install_error_handlers`; wins over the resources' maps.
         renderer: Shapes the error bodies; `EnvelopeRenderer()` by default.
         validation_status: Status of a failed validation, see `install_error_handlers`.
@@ -144,25 +145,29 @@ def _check_resources(resources: Any) -> None:
 
 
 def _merged(resources: Sequence[Resource], own: ExceptionMap | None) -> ExceptionMap:
-    merged: dict[type[Exception], Any] = {}
+    answers: dict[type[Exception], list[Any]] = {}
     for resource in resources:
         room_map = getattr(resource, "exception_map", None)
         if room_map is not None:
             for cls, answer in room_map().items():
-                merged[cls] = _first(merged[cls], answer) if cls in merged else answer
-    return {**merged, **(own or {})}
+                answers.setdefault(cls, []).append(answer)
+    return {**{cls: _combined(found) for cls, found in answers.items()}, **(own or {})}
 
 
-def _first(earlier: Any, later: Any) -> Any:
-    """Two databases answer the same failures and neither knows whose one is: the later answers what is left."""
-    if not callable(earlier) or not callable(later):
-        return earlier
+def _combined(answers: Sequence[Any]) -> Any:
+    """Two databases answer the same failures and neither knows whose one is.
 
-    def answer(error: Exception) -> Any:
-        info = earlier(error)
-        return later(error) if info is None else info
+    What one of them knows by name (see `ExceptionMap`) comes before what the first says of all.
+    """
+    if len(answers) == 1 or not callable(answers[0]):
+        return answers[0]
+    functions: list[Any] = [answer for answer in answers if callable(answer)]
+    ordered = [*(answer.named for answer in functions if hasattr(answer, "named")), *functions]
 
-    return answer
+    def answer_first(error: Exception) -> Any:
+        return next((info for answer in ordered if (info := answer(error)) is not None), None)
+
+    return answer_first
 
 
 def _outer(request_log: RequestLogConfig, cors: Mapping[str, Any] | None, respond: Responder) -> tuple[Middleware, ...]:

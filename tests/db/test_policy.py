@@ -13,14 +13,24 @@ import anyio.to_thread
 import pytest
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import CheckConstraint, ForeignKey, Index, QueuePool, UniqueConstraint, create_engine, make_url, select
+from sqlalchemy import (
+    AsyncAdaptedQueuePool,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    QueuePool,
+    UniqueConstraint,
+    create_engine,
+    make_url,
+    select,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from fastapi_patterns import AsyncDatabase, ConfigurationError, Database, ErrorInfo, install_stack
 from fastapi_patterns.db import DatabaseUnavailableError, SessionClosedError
-from fastapi_patterns.db._engine import engine_options
+from fastapi_patterns.db._engine import engine_options, limit_of
 from fastapi_patterns.db.failures import delay_before, is_retryable
 from fastapi_patterns.db.sync import _end
 from fastapi_patterns.stack import stack_of
@@ -201,6 +211,26 @@ def test_a_session_that_ended_says_what_to_use(kind: str, tmp_path: Path) -> Non
             use(kept[0])
     assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     database.engine.dispose()
+
+
+def test_what_an_async_session_works_on_ends_with_it() -> None:
+    """A sessionmaker of the application's own has SQLAlchemy's defaults, under which `sync_session` would reopen."""
+
+    async def live() -> None:
+        engine = create_async_engine("sqlite+aiosqlite://", poolclass=AsyncAdaptedQueuePool)
+        async with AsyncDatabase(async_sessionmaker(engine)).session_scope() as session:
+            assert await session.scalar(select(1)) == 1
+        for use in (
+            lambda: session.sync_session.execute(select(1)),
+            lambda: session.sync_session.add(Member()),
+            lambda: session.sync_session.get(Member, 1),
+        ):
+            with pytest.raises(SessionClosedError, match="session_scope"):
+                use()
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        await engine.dispose()
+
+    asyncio.run(live())
 
 
 def test_threads_and_connections_cannot_stop_each_other(tmp_path: Path) -> None:
@@ -464,7 +494,13 @@ def test_a_ping_that_hangs_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None
         (
             "postgresql+psycopg://u@h/d?application_name=own&options=-c%20x%3D1&connect_timeout=1",
             timedelta(seconds=2),
-            {},
+            {"options": "-c statement_timeout=2000 -c x=1"},
+        ),
+        ("postgresql+psycopg://u@h/d?application_name=own&options=-c%20x%3D1&connect_timeout=1", None, {}),
+        (
+            "postgresql+psycopg2://u@h/d?options=-c%20statement_timeout%3D1",
+            timedelta(seconds=2),
+            {"connect_timeout": 5, "application_name": "shop"},
         ),
         ("postgresql+psycopg://u@h/d", None, {"connect_timeout": 5, "application_name": "shop"}),
         ("postgresql+asyncpg://u@h/d", None, {"timeout": 5, "server_settings": {"application_name": "shop"}}),
@@ -493,19 +529,108 @@ def test_engine_defaults(url: str, timeout: timedelta | None, connect: dict[str,
     }
 
 
+OURS = "-c statement_timeout=2000"
+
+
+@pytest.mark.parametrize(
+    ("url", "own", "merged"),
+    [
+        ("postgresql+psycopg://h/d", "-c x=1", f"{OURS} -c x=1"),
+        ("postgresql+psycopg2://h/d", "-c x=1", f"{OURS} -c x=1"),
+        ("postgresql+psycopg://h/d", None, OURS),
+        ("postgresql+psycopg://h/d?options=-cy%3D2", "-c x=1", f"{OURS} -c x=1"),
+        ("postgresql+psycopg://h/d", "-c my_statement_timeout=1", f"{OURS} -c my_statement_timeout=1"),
+        ("postgresql+psycopg://h/d", "-c my.statement_timeout=1", f"{OURS} -c my.statement_timeout=1"),
+        ("postgresql+psycopg://h/d", "-c x=1 -c statement_timeout=9", "-c x=1 -c statement_timeout=9"),
+        ("postgresql+psycopg://h/d", "-cSTATEMENT_TIMEOUT=9", "-cSTATEMENT_TIMEOUT=9"),
+        ("postgresql+psycopg://h/d", "--statement-timeout=9", "--statement-timeout=9"),
+    ],
+)
+def test_options_of_libpq_are_merged(url: str, own: str | None, merged: str) -> None:
+    """One more setting keeps the time limit; a limit of the application's own replaces both halves of ours."""
+    timeout, given = timedelta(seconds=2), {"connect_args": {"options": own}}
+    found = engine_options(make_url(url), given, statement_timeout=timeout, application_name="shop")
+    assert found["connect_args"] == {"connect_timeout": 5, "application_name": "shop", "options": merged}
+    assert limit_of(make_url(url), given, timeout) == (timeout if OURS in merged else None)
+    assert given == {"connect_args": {"options": own}}
+
+
+@pytest.mark.parametrize(
+    ("own", "merged"),
+    [
+        ({"jit": "off"}, {"application_name": "shop", "statement_timeout": "2000", "jit": "off"}),
+        ({"application_name": "own"}, {"application_name": "own", "statement_timeout": "2000"}),
+        (None, {"application_name": "shop", "statement_timeout": "2000"}),
+        ({"statement_timeout": "9000"}, {"application_name": "shop", "statement_timeout": "9000"}),
+    ],
+)
+def test_server_settings_of_asyncpg_are_merged(own: dict[str, str] | None, merged: dict[str, str]) -> None:
+    """By name; a limit of the application's own takes the place of both halves of ours."""
+    url, timeout = make_url("postgresql+asyncpg://h/d"), timedelta(seconds=2)
+    given = {"connect_args": {"server_settings": own, "timeout": 1}}
+    found = engine_options(url, given, statement_timeout=timeout, application_name="shop")["connect_args"]
+    limited = merged["statement_timeout"] == "2000"
+    assert found == {"server_settings": merged, "timeout": 1} | ({"command_timeout": 2.15} if limited else {})
+    assert limit_of(url, given, timeout) == (timeout if limited else None)
+
+
+def test_a_limit_of_the_applications_own_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The psycopg connection that gives up on a server goes by our limit, and is not made where that is not kept."""
+    limits: list[float] = []
+    monkeypatch.setattr("fastapi_patterns.db._engine.bounded_connect", limits.append)
+    Database("postgresql://h/d", connect_args={"options": "-c statement_timeout=90s"}).engine.dispose()
+    assert limits == []
+    Database("postgresql://h/d", connect_args={"options": "-c search_path=shop"}).engine.dispose()
+    assert limits == [pytest.approx(31.55)]
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "problem"),
+    [
+        (Database, {"options": ["-c x=1"]}, "options must be a text, such as '-c x=1'; got list"),
+        (
+            AsyncDatabase,
+            {"server_settings": "jit=off"},
+            "server_settings must be a dict.* got str",
+        ),
+    ],
+)
+def test_settings_of_the_server_have_their_kind(make: Any, arguments: dict[str, Any], problem: str) -> None:
+    """What the driver would refuse at the first query is refused at the start."""
+    app = FastAPI()
+    install_stack(app, resources=[make("postgresql://h/d", connect_args=arguments)])
+    with pytest.raises(ConfigurationError, match=problem), TestClient(app):
+        pass
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
         ({"commit": "later"}, "commit must be 'before_response' or 'manual'; got 'later'"),
         ({"other_integrity_status": 409}, "must be 422 or 500; got 409"),
         ({"statement_timeout": timedelta(0)}, "statement_timeout must be a positive timedelta"),
-        ({"statement_timeout": 10}, "statement_timeout must be a positive timedelta, or None; got 10"),
+        (
+            {"statement_timeout": 10},
+            "must be a positive timedelta from 1 ms to 24 days, or None; got 10",
+        ),
         ({"constraints": ["uq"]}, "constraints must be a mapping"),
         ({"constraints": {"uq": 5}}, "'uq' must have a text, or an ErrorInfo"),
         ({"constraints": {"uq": ""}}, "'uq' must have a text, or an ErrorInfo"),
         ({"constraints": {"uq": ErrorInfo(status=200)}}, "'uq' must have a text, or an ErrorInfo"),
         ({"session_class": str}, "session_class must be a subclass of sqlalchemy"),
-        ({"session_class": None}, "session_class must be a subclass of sqlalchemy"),
+        ({"statement_timeout": timedelta(microseconds=999)}, "from 1 ms to 24 days, or None"),
+        ({"statement_timeout": timedelta(days=25)}, "from 1 ms to 24 days, or None"),
+        ({"application_name": 5}, "application_name must be a text, such as 'shop-api'; got 5"),
+        ({"application_name": ""}, "application_name must be a text, such as 'shop-api'; got ''"),
+        ({"metadata": "x"}, r"metadata must be a MetaData, such as Base\.metadata; got str"),
+        ({"metadata": Base}, r"got a class: pass Base\.metadata"),
+        ({"connect_args": 5}, "connect_args must be a dict of the driver's arguments; got int"),
+        ({"pool_size": -5}, "pool_size must be an int, 0 or more; got -5"),
+        ({"pool_size": "5"}, "pool_size must be an int, 0 or more; got '5'"),
+        ({"pool_size": True}, "pool_size must be an int, 0 or more; got True"),
+        ({"max_overflow": 1.5}, "max_overflow must be an int, -1 or more; got 1.5"),
+        ({"pool_timeout": float("nan")}, "pool_timeout must be a number of seconds, 0 or more; got nan"),
+        ({"pool_recycle": None}, "pool_recycle must be a number of seconds, -1 or more; got None"),
     ],
 )
 @pytest.mark.parametrize("make", [Database, AsyncDatabase])
@@ -513,14 +638,6 @@ def test_what_cannot_be_meant_is_refused(make: Any, options: dict[str, Any], pro
     """When the object is made, with words."""
     with pytest.raises(ConfigurationError, match=problem):
         make("sqlite://", **options)
-
-
-@pytest.mark.parametrize("retries", [-1, 4])
-def test_retries_are_few(retries: int) -> None:
-    """More of them only add load."""
-    for made in (Database("sqlite://"), AsyncDatabase("sqlite://")):
-        with pytest.raises(ConfigurationError, match="retries must be 0 to 3"):
-            made.transaction(retries=retries)
 
 
 def test_a_second_database_takes_no_answers_away(tmp_path: Path) -> None:
@@ -544,6 +661,45 @@ def test_a_second_database_takes_no_answers_away(tmp_path: Path) -> None:
         (409, {"error": "E-mail is taken"}),
     ]
     assert answers[2].status_code == 422
+
+
+def test_each_of_several_databases_has_its_constraints_answered(tmp_path: Path) -> None:
+    """What any of them says of a name comes before what one says of all; then the first with an answer has it."""
+    shared = {"ck_members_age": ErrorInfo(status=422, detail="of the first")}
+    first = Database(f"sqlite:///{tmp_path}/1.db", metadata=Base.metadata, constraints=shared)
+    second = AsyncDatabase(
+        f"sqlite:///{tmp_path}/2.db",
+        metadata=Base.metadata,
+        constraints={"uq_members_email": "of the second", "ck_members_age": "of the second"},
+        other_integrity_status=422,
+    )
+    third = Database(f"sqlite:///{tmp_path}/3.db", constraints={"uq_members_number": "of the third"})
+    app = FastAPI()
+    install_stack(app, resources=[first, second, third])
+    first.create_all()
+
+    @app.post("/")
+    def create(
+        session: Annotated[Session, Depends(first.session)],
+        email: str = "b",
+        nick: str | None = None,
+        age: int = 1,
+        boss_id: int | None = None,
+    ) -> None:
+        session.add(Member(email=email, number=2, nick=nick, age=age, boss_id=boss_id))
+
+    with first.session_scope() as session:
+        session.add(Member(email="ada", nick="ada"))
+    violations: list[dict[str, Any]] = [{"email": "ada"}, {"age": -1}, {"nick": "ada"}, {"boss_id": 9}]
+    with TestClient(app) as asked:
+        answers = [asked.post("/", params=violation) for violation in violations]
+    assert [(answer.status_code, answer.json()) for answer in answers] == [
+        (409, {"error": "of the second"}),
+        (422, {"error": "of the first"}),
+        (409, {"error": "This already exists"}),
+        (422, {"error": "The data contradicts what is stored"}),
+    ]
+    first.engine.dispose()
 
 
 def test_a_database_that_stands_in_for_its_replica_is_opened_once() -> None:

@@ -131,3 +131,45 @@ def test_a_cancelled_request_gives_its_connection_back(url: str) -> None:
             return rows, int(idle or 0)
 
     assert asyncio.run(live()) == (0, 0)
+
+
+def test_settings_of_the_applications_own_keep_the_time_limit(url: str) -> None:
+    """The server has both, whichever driver tells it; one that sets the limit itself has its own."""
+    ask = text(
+        "SELECT current_setting('statement_timeout'), current_setting('jit'), current_setting('application_name')"
+    )
+
+    def asked(settings: dict[str, str]) -> Any:
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        database = Database(url, connect_args={"options": options})
+        with database.session_scope() as session:
+            row = tuple(session.execute(ask).one())
+        database.engine.dispose()
+        return row
+
+    async def asked_async(settings: dict[str, str]) -> Any:
+        async with (
+            AsyncDatabase(url, connect_args={"server_settings": settings}) as database,
+            database.session_scope() as session,
+        ):
+            return tuple((await session.execute(ask)).one())
+
+    for settings, found in (
+        ({"jit": "off"}, ("30s", "off", "fastapi")),
+        ({"jit": "off", "statement_timeout": "7s"}, ("7s", "off", "fastapi")),
+    ):
+        assert asked(settings) == found
+        assert asyncio.run(asked_async(settings)) == found
+
+
+def test_psycopg_serves_the_async_database_too(url: str) -> None:
+    """Its async half, with the limits that the server keeps."""
+
+    async def live() -> str | None:
+        async with (
+            AsyncDatabase(url.replace("postgresql", "postgresql+psycopg")) as database,
+            database.session_scope() as session,
+        ):
+            return await session.scalar(text("SELECT current_setting('statement_timeout')"))
+
+    assert asyncio.run(live()) == "30s"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from sqlalchemy import event, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -276,3 +277,26 @@ def test_a_generator_of_the_applications_own_may_depend_on_the_session(database:
         return int(session.execute(text("SELECT 41 + 1")).scalar_one())
 
     assert TestClient(app).get("/").json() == 42
+
+
+@pytest.mark.parametrize(("savepoint", "status"), [(True, 200), (False, 500)])
+def test_a_violation_that_is_caught_needs_a_savepoint(savepoint: bool, status: int, tmp_path: Path) -> None:
+    """With one the route goes on and its other work is stored; without it the commit fails, and the client reads so."""
+    database = Database(f"sqlite:///{tmp_path}/x.db", metadata=Base.metadata)
+    database.create_all()
+    app = FastAPI()
+    install_stack(app, resources=[database])
+
+    @app.post("/")
+    def route(session: Annotated[Session, Depends(database.session)]) -> None:
+        session.add(Owner(name="kept"))
+        session.flush()
+        with suppress(IntegrityError), session.begin_nested() if savepoint else nullcontext():
+            session.add(Owner(name="kept"))
+            session.flush()
+
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.post("/").status_code == status
+    with database.session_scope() as session:
+        assert session.scalars(select(Owner.name)).all() == (["kept"] if savepoint else [])
+    database.engine.dispose()

@@ -16,7 +16,9 @@ _METHODS = (
 
 def refuse_from_now_on(session: Any) -> None:
     """Let every further use of a session raise `SessionClosedError`."""
-    vars(session).update(_refusals(type(session)))  # type: ignore[arg-type]  # a class is hashable
+    inner = getattr(session, "sync_session", None)  # what an AsyncSession works on
+    for each in (session,) if inner is None else (session, inner):
+        vars(each).update(_refusals(type(each)))  # type: ignore[arg-type]  # a class is hashable
 
 
 @cache  # an application has a session class or two

@@ -1,19 +1,19 @@
 """Engine defaults that sync and async share, each with its reason. Pure until the event hooks at the end."""
 
+import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import URL, Engine, StaticPool, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Engine, StaticPool, event
 
-from fastapi_patterns._optional import require
 from fastapi_patterns.db._ending import end_in_background
 from fastapi_patterns.db._psycopg import bounded_connect
 from fastapi_patterns.db._reset import clean_on_return
 from fastapi_patterns.db.failures import DatabaseUnavailableError
 from fastapi_patterns.exceptions import ConfigurationError
 
-__all__ = ["SESSION_OPTIONS", "engine_options", "parse_url", "prepare", "require_driver"]
+__all__ = ["SESSION_OPTIONS", "engine_options", "limit_of", "prepare"]
 
 # Rows stay readable after the commit, which comes before the response is sent (and a lazy reload cannot be awaited);
 # a closed session refuses work: SQLAlchemy's default reopens it silently and leaks a connection.
@@ -25,52 +25,24 @@ _POOL_SIZE, _MAX_OVERFLOW = 10, 10
 _POOL_TIMEOUT_S = 10  # a client has gone by the 30 of SQLAlchemy's default
 _CONNECT_TIMEOUT_S = 5
 
-# A driver by name, so that one URL means the same on SQLAlchemy 2.0 and 2.1.
-_SYNC_DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-_ASYNC_DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "postgresql": "postgresql+asyncpg",
-    "postgres": "postgresql+asyncpg",
-}
-
-
-def parse_url(text: str | URL, *, asynchronous: bool) -> URL:
-    """Parse a database URL and name the driver where it names none.
-
-    Raises:
-        ConfigurationError: Not a database URL. The text is not repeated: it may hold a password.
-    """
-    if isinstance(text, str) and text.startswith("postgres://"):
-        text = text.replace("postgres://", "postgresql://", 1)  # what some hosting providers hand out
-    try:
-        url = make_url(text)
-    except ArgumentError:
-        raise ConfigurationError("not a database URL; expected one such as sqlite:///app.db") from None
-    drivers = _ASYNC_DRIVERS if asynchronous else _SYNC_DRIVERS
-    return url.set(drivername=drivers.get(url.drivername, url.drivername))
-
-
-# The drivers that the extras install, by the name in a URL.
-_EXTRA_OF_DRIVER = {"aiosqlite": "async-db", "psycopg": "postgres", "asyncpg": "postgres"}
-
-
-def require_driver(url: URL) -> None:
-    """Raise `MissingExtraError` when the driver of a URL is one that an extra installs and is not there."""
-    driver = url.get_driver_name()
-    if driver in _EXTRA_OF_DRIVER:
-        require(driver, extra=_EXTRA_OF_DRIVER[driver], room=f"A database at {url.drivername}://")
+# A setting of the server's by this name, as libpq's `options` (`-c name=value`, `--name=value`) and asyncpg spell it.
+_SETS_TIMEOUT = re.compile(r"(?<![\w.-])(?:-c|--)?statement[_-]timeout\b", re.IGNORECASE)
 
 
 def engine_options(
     url: URL, own: dict[str, Any], *, statement_timeout: timedelta | None, application_name: str
 ) -> dict[str, Any]:
-    """Give the options for `create_engine`: the defaults, with the application's own over them."""
+    """Give the options for `create_engine`: the defaults, with the application's own over them.
+
+    Raises:
+        ConfigurationError: The application's own settings of the server are of no kind that its driver takes.
+    """
     # Bound values are passwords and personal data; SQLAlchemy prints them in every error otherwise.
     options: dict[str, Any] = {"hide_parameters": True}
-    connect: dict[str, Any] = {}
+    connect = dict(own.get("connect_args", {}))
     if _is_sqlite(url):
         # FastAPI may open a session in one worker thread and close it in another.
-        connect = {"check_same_thread": False}
+        connect = {"check_same_thread": False, **connect}
         if is_memory(url):
             options["poolclass"] = StaticPool  # each new connection would be an empty database of its own
     else:
@@ -78,38 +50,77 @@ def engine_options(
         options["pool_pre_ping"] = True
         if "poolclass" not in own:
             options |= {"pool_size": _POOL_SIZE, "max_overflow": _MAX_OVERFLOW, "pool_timeout": _POOL_TIMEOUT_S}
-        connect = _connect_arguments(url, statement_timeout, application_name)
-    return {**options, **own, "connect_args": {**connect, **own.get("connect_args", {})}}
+        connect = _connect_arguments(url, connect, statement_timeout, application_name)
+    return {**options, **own, "connect_args": connect}
 
 
-def _connect_arguments(url: URL, statement_timeout: timedelta | None, application_name: str) -> dict[str, Any]:
-    """A name for `pg_stat_activity`, and limits in time; what the URL says itself is left alone."""
-    limit_ms = None if statement_timeout is None else _milliseconds(statement_timeout)
-    driver = url.get_driver_name()
-    if driver in ("psycopg", "psycopg2"):
+def limit_of(url: URL, own: dict[str, Any], statement_timeout: timedelta | None) -> timedelta | None:
+    """Give the time limit of a statement that is kept here: none where the application sets one in its own arguments.
+
+    Raises:
+        ConfigurationError: The application's own settings of the server are of no kind that its driver takes.
+    """
+    arguments = own.get("connect_args", {})
+    settings = " ".join(_server_settings(arguments)) if _is_asyncpg(url) else _startup_options(url, arguments)
+    return None if _SETS_TIMEOUT.search(settings) else statement_timeout
+
+
+def _connect_arguments(
+    url: URL, own: dict[str, Any], statement_timeout: timedelta | None, application_name: str
+) -> dict[str, Any]:
+    """A name for `pg_stat_activity`, and limits in time; what the URL or the application says itself is left alone."""
+    limit = limit_of(url, {"connect_args": own}, statement_timeout)
+    if _is_libpq(url):
         connect: dict[str, Any] = {"connect_timeout": _CONNECT_TIMEOUT_S, "application_name": application_name}
-        if limit_ms is not None:
-            connect["options"] = f"-c statement_timeout={limit_ms}"
-        return {name: value for name, value in connect.items() if name not in url.query}
-    if driver == "asyncpg":
-        settings = {"application_name": application_name}
-        if statement_timeout is None:
-            return {"timeout": _CONNECT_TIMEOUT_S, "server_settings": settings}
+        connect = {name: value for name, value in connect.items() if name not in url.query} | own
+        if limit is not None:
+            connect["options"] = f"-c statement_timeout={_milliseconds(limit)} {_startup_options(url, own)}".strip()
+        return connect
+    if not _is_asyncpg(url):
+        return own
+    settings = {"application_name": application_name}
+    connect = {"timeout": _CONNECT_TIMEOUT_S}
+    if limit is not None:
         # The server's limit ends a slow statement; the driver's own, a little later, one whose server is out of reach.
-        return {
-            "timeout": _CONNECT_TIMEOUT_S,
-            "command_timeout": _client_limit_s(statement_timeout),
-            "server_settings": {**settings, "statement_timeout": str(limit_ms)},
-        }
-    return {}
+        settings["statement_timeout"] = str(_milliseconds(limit))
+        connect["command_timeout"] = _client_limit_s(limit)
+    return {**connect, **own, "server_settings": {**settings, **_server_settings(own)}}
+
+
+def _startup_options(url: URL, own: Mapping[str, Any]) -> str:
+    """The application's own `options` for libpq, such as `-c search_path=shop`."""
+    given = own.get("options", url.query.get("options")) or ""
+    if isinstance(given, tuple):  # named twice in the URL
+        given = " ".join(given)
+    if _is_libpq(url) and not isinstance(given, str):
+        raise ConfigurationError(f"connect_args: options must be a text, such as '-c x=1'; got {type(given).__name__}")
+    return given if isinstance(given, str) else ""
+
+
+def _server_settings(own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The application's own `server_settings` for asyncpg."""
+    given = own.get("server_settings") or {}
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(
+            f"connect_args: server_settings must be a dict, such as {{'jit': 'off'}}; got {type(given).__name__}"
+        )
+    return given
 
 
 def _milliseconds(duration: timedelta) -> int:
-    return max(int(duration.total_seconds() * 1000), 1)
+    return int(duration.total_seconds() * 1000)
 
 
 def _client_limit_s(statement_timeout: timedelta) -> float:
     return statement_timeout.total_seconds() * 1.05 + 0.05
+
+
+def _is_libpq(url: URL) -> bool:
+    return url.get_driver_name() in ("psycopg", "psycopg_async", "psycopg2")
+
+
+def _is_asyncpg(url: URL) -> bool:
+    return url.get_driver_name() == "asyncpg"
 
 
 def is_memory(url: URL) -> bool:
@@ -132,7 +143,7 @@ def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
         end_in_background(engine)
     dialect: Any = engine.dialect
     connect, ping = dialect.connect, dialect.do_ping
-    if statement_timeout is not None and dialect.driver == "psycopg":
+    if statement_timeout is not None and dialect.driver == "psycopg" and not dialect.is_async:
         connect = bounded_connect(_client_limit_s(statement_timeout))
 
     def do_ping(connection: Any) -> bool:

@@ -7,13 +7,19 @@ from typing import Any, Literal
 
 from sqlalchemy import URL, MetaData
 
-from fastapi_patterns.db._engine import engine_options, parse_url
+from fastapi_patterns.db._engine import engine_options, limit_of
+from fastapi_patterns.db._source import STATEMENT_TIMEOUT
 from fastapi_patterns.db.failures import exception_map
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 
-__all__ = ["Commit", "Policy", "check_session_class", "parse_source"]
+__all__ = ["APPLICATION_NAME", "Commit", "Policy"]
 
 Commit = Literal["before_response", "manual"]
+
+APPLICATION_NAME = "fastapi"
+
+# PostgreSQL counts in milliseconds, in 32 bits.
+_SHORTEST, _LONGEST = timedelta(milliseconds=1), timedelta(milliseconds=2**31 - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +33,8 @@ class Policy:
     commit: Commit = "before_response"
     constraints: Mapping[str, str | ErrorInfo] = field(default_factory=dict)
     other_integrity_status: int = 500
-    statement_timeout: timedelta | None = timedelta(seconds=30)
-    application_name: str = "fastapi"
+    statement_timeout: timedelta | None = STATEMENT_TIMEOUT
+    application_name: str = APPLICATION_NAME
 
     def __post_init__(self) -> None:
         if self.commit not in ("before_response", "manual"):
@@ -36,8 +42,14 @@ class Policy:
         if self.other_integrity_status not in (422, 500):
             raise ConfigurationError(f"other_integrity_status must be 422 or 500; got {self.other_integrity_status!r}")
         limit = self.statement_timeout
-        if limit is not None and not (isinstance(limit, timedelta) and limit > timedelta(0)):
-            raise ConfigurationError(f"statement_timeout must be a positive timedelta, or None; got {limit!r}")
+        if limit is not None and not (isinstance(limit, timedelta) and _SHORTEST <= limit <= _LONGEST):
+            raise ConfigurationError(
+                f"statement_timeout must be a positive timedelta from 1 ms to 24 days, or None; got {limit!r}"
+            )
+        if not isinstance(self.application_name, str) or not self.application_name:
+            raise ConfigurationError(
+                f"application_name must be a text, such as 'shop-api'; got {self.application_name!r}"
+            )
         if not isinstance(self.constraints, Mapping):
             raise ConfigurationError('constraints must be a mapping, such as {"uq_users_email": "E-mail is taken"}')
         for name, said in self.constraints.items():
@@ -53,38 +65,12 @@ class Policy:
             url, own, statement_timeout=self.statement_timeout, application_name=self.application_name
         )
 
+    def limit_of(self, url: URL, own: dict[str, Any]) -> timedelta | None:
+        """Give the time limit of a statement that an engine at this URL keeps beside the server's."""
+        return limit_of(url, own, self.statement_timeout)
+
     def exception_map(self, metadata: MetaData | None) -> ExceptionMap:
         """Give the answers to the database's failures."""
         return exception_map(
             constraints=self.constraints, other_integrity_status=self.other_integrity_status, metadata=metadata
         )
-
-
-def check_session_class(cls: Any, base: type) -> None:
-    """Refuse a class of sessions that is of the other kind, or none.
-
-    Raises:
-        ConfigurationError: Not a subclass of `base`.
-    """
-    if not isinstance(cls, type) or not issubclass(cls, base):
-        raise ConfigurationError(f"session_class must be a subclass of {base.__module__}.{base.__name__}; got {cls!r}")
-
-
-def parse_source(source: Any, kinds: tuple[type, ...], options: Mapping[str, Any], *, asynchronous: bool) -> Any:
-    """Check what a database is made of, and parse it where it is a URL.
-
-    Raises:
-        ConfigurationError: None of the kinds, or engine options beside something that has an engine already.
-    """
-    ours, other, engine = (
-        ("AsyncDatabase", "a sync engine use Database", "an AsyncEngine or an async_sessionmaker")
-        if asynchronous
-        else ("Database", "an async engine use AsyncDatabase", "an Engine or a sessionmaker")
-    )
-    if isinstance(source, (str, URL)):
-        return parse_url(source, asynchronous=asynchronous)
-    if not isinstance(source, kinds):
-        raise ConfigurationError(f"{ours} takes a URL, {engine}; got {type(source).__name__}. For {other}.")
-    if options:
-        raise ConfigurationError("engine options go with a URL; an engine of the application's own has them already")
-    return source

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import wraps
-from typing import Annotated, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Annotated, Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 import anyio
 from fastapi import Depends
@@ -19,8 +19,18 @@ from sqlalchemy.ext.asyncio import (
 
 from fastapi_patterns.db._closed import refuse_from_now_on
 from fastapi_patterns.db._ending import end_session
-from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare, require_driver
-from fastapi_patterns.db._policy import Commit, Policy, check_session_class, parse_source
+from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare
+from fastapi_patterns.db._names import warn_of_unknown_names
+from fastapi_patterns.db._policy import APPLICATION_NAME, Commit, Policy
+from fastapi_patterns.db._source import (
+    STATEMENT_TIMEOUT,
+    check_binds,
+    check_metadata,
+    check_session_class,
+    parse_source,
+)
+from fastapi_patterns.db._transaction import MISTAKES, check_async_function, check_retries, check_timeout
+from fastapi_patterns.db._url import make_engine
 from fastapi_patterns.db.failures import DatabaseUnavailableError, delay_before, is_retryable
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 
@@ -31,7 +41,7 @@ R = TypeVar("R")
 
 
 class AsyncDatabase:
-    """Async sessions for routes, tasks and scripts over one engine, which is made on first use.
+    """Async sessions for routes, tasks and scripts over one engine, made at the application's start or on first use.
 
     `SessionDep = Annotated[AsyncSession, Depends(database.session)]` gives a route the one session of the request,
     committed after the route has returned and before the response is sent; see `Database` for the whole policy.
@@ -39,16 +49,20 @@ class AsyncDatabase:
     Args:
         source: A URL, or the application's own `AsyncEngine` or `async_sessionmaker`, which are used as they are.
         metadata: The tables, for `create_all` and for tests: `Base.metadata`.
-        session_class: The class of the sessions, such as SQLModel's `AsyncSession`. A sessionmaker has its own.
+        session_class: The class of the sessions, such as SQLModel's; `AsyncSession` by default. A sessionmaker has its
+            own, and takes none beside it.
         commit: `"before_response"`, or `"manual"`: then the dependency `session` leaves it to the application.
         constraints: What a client reads when a constraint of this name is violated: a text (409) or an `ErrorInfo`.
         other_integrity_status: The answer to violations of other constraints than unique ones: 500 or 422.
-        statement_timeout: How long a statement may take on PostgreSQL, with a URL; None for no limit.
-        application_name: What PostgreSQL's `pg_stat_activity` calls the connections, with a URL.
+        statement_timeout: How long a statement may take on PostgreSQL, 30 seconds where nothing is said; None for no
+            limit. Only together with a URL.
+        application_name: What PostgreSQL's `pg_stat_activity` calls the connections: `"fastapi"` where nothing is said.
+            Only together with a URL.
         engine_options: More options for `create_async_engine`; only together with a URL.
 
     Raises:
-        ConfigurationError: Not a database URL, a sync engine, a setting that is not known, or options beside an engine.
+        ConfigurationError: Not a database URL, a sync driver or engine, a setting that is not known, or options that
+            an engine or sessionmaker would ignore.
 
     Attributes:
         session: The dependency, right with any scope or none.
@@ -61,26 +75,33 @@ class AsyncDatabase:
         source: str | URL | AsyncEngine | async_sessionmaker[Any],
         *,
         metadata: MetaData | None = None,
-        session_class: type[AsyncSession] = AsyncSession,
+        session_class: type[AsyncSession] | None = None,
         commit: Commit = "before_response",
         constraints: Mapping[str, str | ErrorInfo] | None = None,
         other_integrity_status: int = 500,
-        statement_timeout: timedelta | None = timedelta(seconds=30),
-        application_name: str = "fastapi",
+        statement_timeout: timedelta | None = STATEMENT_TIMEOUT,
+        application_name: str | None = None,
         **engine_options: Any,
     ) -> None:
-        self.metadata = metadata
-        self._source = parse_source(source, (AsyncEngine, async_sessionmaker), engine_options, asynchronous=True)
+        self.metadata = check_metadata(metadata)
+        self._source = parse_source(
+            source,
+            asynchronous=True,
+            statement_timeout=statement_timeout,
+            application_name=application_name,
+            session_class=session_class,
+            engine_options=engine_options,
+        )
         self._policy = Policy(
             commit=commit,
             constraints={} if constraints is None else constraints,
             other_integrity_status=other_integrity_status,
             statement_timeout=statement_timeout,
-            application_name=application_name,
+            application_name=APPLICATION_NAME if application_name is None else application_name,
         )
-        check_session_class(session_class, AsyncSession)
-        self._session_class = session_class
+        self._session_class = check_session_class(session_class, AsyncSession)
         self._options = engine_options
+        self._started = False
         self._maker: async_sessionmaker[Any] | None = None
         self._bound: AsyncConnection | None = None
 
@@ -116,19 +137,20 @@ class AsyncDatabase:
             yield session
 
     def transaction(
-        self, *, retries: int = 3, sleep: Callable[[float], Awaitable[object]] = anyio.sleep
+        self, *misplaced: Never, retries: int = 3, sleep: Callable[[float], Awaitable[object]] = anyio.sleep
     ) -> Callable[[Callable[Concatenate[AsyncSession, P], Awaitable[R]]], Callable[P, Awaitable[R]]]:
         """Make a coroutine function run in a transaction of its own, again when the database asks for it.
 
         See `Database.transaction`; here the function is async, and so is what comes of it.
 
         Raises:
-            ConfigurationError: `retries` is out of range.
+            ConfigurationError: `retries` is out of range, or the function is not async.
         """
-        if not 0 <= retries <= 3:
-            raise ConfigurationError(f"retries must be 0 to 3: more of them only add load; got {retries}")
+        check_retries(misplaced, retries)
 
         def decorate(function: Callable[Concatenate[AsyncSession, P], Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+            check_async_function(function)
+
             @wraps(function)
             async def run(*args: P.args, **kwargs: P.kwargs) -> R:
                 for attempt in range(1, retries + 2):
@@ -154,7 +176,11 @@ class AsyncDatabase:
 
         Raises:
             DatabaseUnavailableError: There was no answer in time; answered with 503.
+            ConfigurationError: There is nothing to ask: the engine cannot be made.
+            TypeError: `timeout_s` is no number.
+            ValueError: `timeout_s` is not positive, or not finite.
         """
+        check_timeout(timeout_s)
         try:
             with anyio.fail_after(timeout_s):
                 if self._bound is not None:
@@ -162,6 +188,8 @@ class AsyncDatabase:
                     return
                 async with self.engine.connect() as connection:
                     await connection.execute(text("SELECT 1"))
+        except MISTAKES:
+            raise
         except Exception as error:
             raise DatabaseUnavailableError("The database does not answer") from error
 
@@ -201,7 +229,17 @@ class AsyncDatabase:
         return self._policy.exception_map(self.metadata)
 
     async def __aenter__(self) -> Self:
-        """Begin the application's life: nothing connects before the first query."""
+        """Begin the application's life: the engine is made, and connects to nothing before the first query.
+
+        Raises:
+            MissingExtraError: The driver is one that an extra installs, and is not there.
+            ConfigurationError: Another driver is not there, or the engine takes no such options.
+        """
+        if self._bound is None:
+            self._sessions()
+        if not self._started:
+            self._started = True
+            warn_of_unknown_names(self._policy.constraints, self.metadata)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -238,12 +276,12 @@ class AsyncDatabase:
 
     def _make(self) -> async_sessionmaker[Any]:
         if isinstance(self._source, async_sessionmaker):
+            check_binds(self._source, asynchronous=True)  # it may have been configured since
             return self._source
-        engine = self._source
-        if isinstance(engine, URL):
-            require_driver(engine)
-            engine = create_async_engine(engine, **self._policy.engine_options(engine, self._options))
-            prepare(engine.sync_engine, self._policy.statement_timeout)
+        engine = url = self._source
+        if isinstance(url, URL):
+            engine = make_engine(create_async_engine, url, self._policy.engine_options(url, self._options))
+            prepare(engine.sync_engine, self._policy.limit_of(url, self._options))
         return async_sessionmaker(engine, class_=self._session_class, **SESSION_OPTIONS)
 
     def __repr__(self) -> str:

@@ -6,6 +6,7 @@ Pure: decisions over SQLAlchemy's exceptions. `Database.exception_map()` is how 
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import MetaData, UniqueConstraint
@@ -74,23 +75,37 @@ def exception_map(
         name: ErrorInfo(status=409, detail=said) if isinstance(said, str) else said
         for name, said in (constraints or {}).items()
     }
-
-    def on_integrity(error: IntegrityError) -> ErrorInfo | None:
-        name = constraint_of(error, metadata)
-        if name is not None and name in known:
-            return known[name]
-        if _is_unique(error):
-            return _TAKEN
-        if other_integrity_status == 500:
-            return None
-        return ErrorInfo(status=other_integrity_status, detail="The data contradicts what is stored")
-
     return {
-        IntegrityError: on_integrity,
+        IntegrityError: _IntegrityAnswers(known, other_integrity_status, metadata),
         PoolTimeoutError: _BUSY,
         DatabaseUnavailableError: _UNAVAILABLE,
         DBAPIError: _lost,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _IntegrityAnswers:
+    """The answers to violated constraints: what the application says of one by name, or one for all others.
+
+    `named` is apart: of several databases the stack asks each for it before any answers for all.
+    """
+
+    known: Mapping[str, ErrorInfo]
+    other_status: int
+    metadata: MetaData | None
+
+    def __call__(self, error: IntegrityError) -> ErrorInfo | None:
+        if (found := self.named(error)) is not None:
+            return found
+        if _is_unique(error):
+            return _TAKEN
+        if self.other_status == 500:
+            return None
+        return ErrorInfo(status=self.other_status, detail="The data contradicts what is stored")
+
+    def named(self, error: IntegrityError) -> ErrorInfo | None:
+        name = constraint_of(error, self.metadata)
+        return None if name is None else self.known.get(name)
 
 
 def constraint_of(error: IntegrityError, metadata: MetaData | None = None) -> str | None:

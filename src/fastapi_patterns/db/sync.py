@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial, wraps
-from typing import Annotated, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Annotated, Any, Concatenate, Never, ParamSpec, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -17,9 +17,19 @@ from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
 from fastapi_patterns.db._closed import refuse_from_now_on
-from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare, require_driver
+from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare
+from fastapi_patterns.db._names import warn_of_unknown_names
 from fastapi_patterns.db._places import Places
-from fastapi_patterns.db._policy import Commit, Policy, check_session_class, parse_source
+from fastapi_patterns.db._policy import APPLICATION_NAME, Commit, Policy
+from fastapi_patterns.db._source import (
+    STATEMENT_TIMEOUT,
+    check_binds,
+    check_metadata,
+    check_session_class,
+    parse_source,
+)
+from fastapi_patterns.db._transaction import MISTAKES, check_retries, check_sync_function, check_timeout
+from fastapi_patterns.db._url import make_engine
 from fastapi_patterns.db.failures import DatabaseUnavailableError, delay_before, is_retryable
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 
@@ -33,7 +43,7 @@ _PAUSE_S = 0.01
 
 
 class Database:
-    """Sessions for routes, tasks and scripts over one engine, which is made on first use.
+    """Sessions for routes, tasks and scripts over one engine, made at the application's start or on first use.
 
     `SessionDep = Annotated[Session, Depends(database.session)]` gives a route the one session of the request: it is
     committed after the route has returned and before the response is sent, and rolled back when an exception leaves
@@ -43,20 +53,23 @@ class Database:
     Args:
         source: A URL, or the application's own `Engine` or `sessionmaker`, which are used as they are.
         metadata: The tables, for `create_all` and for tests: `Base.metadata`.
-        session_class: The class of the sessions, such as SQLModel's `Session`. A `sessionmaker` has its own.
+        session_class: The class of the sessions, such as SQLModel's; `Session` by default. A `sessionmaker` has its
+            own, and takes none beside it.
         commit: `"before_response"`, or `"manual"`: then the dependency `session` leaves it to the application.
             `session_scope()` and `transaction()` commit in either case.
         constraints: What a client reads when a constraint of this name is violated, such as `{"uq_users_email":
             "E-mail is taken"}`: a text (409) or an `ErrorInfo`.
         other_integrity_status: The answer to violations of other constraints than unique ones: 500, or 422 where they
             check the client's data.
-        statement_timeout: How long a statement may take on PostgreSQL, with a URL; None for no limit.
-        application_name: What PostgreSQL's `pg_stat_activity` calls the connections, with a URL.
+        statement_timeout: How long a statement may take on PostgreSQL, 30 seconds where nothing is said; None for no
+            limit. Only together with a URL.
+        application_name: What PostgreSQL's `pg_stat_activity` calls the connections: `"fastapi"` where nothing is said.
+            Only together with a URL.
         engine_options: More options for `create_engine`; only together with a URL.
 
     Raises:
-        ConfigurationError: Not a database URL, an async engine, a setting that is not known, or options beside an
-            engine.
+        ConfigurationError: Not a database URL, an async driver or engine, a setting that is not known, or options that
+            an engine or sessionmaker would ignore.
 
     Attributes:
         session: The dependency. However it is declared (`Depends(...)` with any scope or none), a request has one
@@ -70,26 +83,33 @@ class Database:
         source: str | URL | Engine | sessionmaker[Any],
         *,
         metadata: MetaData | None = None,
-        session_class: type[Session] = Session,
+        session_class: type[Session] | None = None,
         commit: Commit = "before_response",
         constraints: Mapping[str, str | ErrorInfo] | None = None,
         other_integrity_status: int = 500,
-        statement_timeout: timedelta | None = timedelta(seconds=30),
-        application_name: str = "fastapi",
+        statement_timeout: timedelta | None = STATEMENT_TIMEOUT,
+        application_name: str | None = None,
         **engine_options: Any,
     ) -> None:
-        self.metadata = metadata
-        self._source = parse_source(source, (Engine, sessionmaker), engine_options, asynchronous=False)
+        self.metadata = check_metadata(metadata)
+        self._source = parse_source(
+            source,
+            asynchronous=False,
+            statement_timeout=statement_timeout,
+            application_name=application_name,
+            session_class=session_class,
+            engine_options=engine_options,
+        )
         self._policy = Policy(
             commit=commit,
             constraints={} if constraints is None else constraints,
             other_integrity_status=other_integrity_status,
             statement_timeout=statement_timeout,
-            application_name=application_name,
+            application_name=APPLICATION_NAME if application_name is None else application_name,
         )
-        check_session_class(session_class, Session)
-        self._session_class = session_class
+        self._session_class = check_session_class(session_class, Session)
         self._options = engine_options
+        self._started = False
         self._lock = threading.Lock()
         self._maker: sessionmaker[Any] | None = None
         self._places: Places | None = None
@@ -139,7 +159,7 @@ class Database:
             refuse_from_now_on(session)
 
     def transaction(
-        self, *, retries: int = 3, sleep: Callable[[float], object] = time.sleep
+        self, *misplaced: Never, retries: int = 3, sleep: Callable[[float], object] = time.sleep
     ) -> Callable[[Callable[Concatenate[Session, P], R]], Callable[P, R]]:
         """Make a function run in a transaction of its own, again when the database asks for it.
 
@@ -158,12 +178,13 @@ class Database:
             sleep: Waits between attempts, 10 to 80 ms; tests pass their own.
 
         Raises:
-            ConfigurationError: `retries` is out of range.
+            ConfigurationError: `retries` is out of range, or the function is async or a generator.
         """
-        if not 0 <= retries <= 3:
-            raise ConfigurationError(f"retries must be 0 to 3: more of them only add load; got {retries}")
+        check_retries(misplaced, retries)
 
         def decorate(function: Callable[Concatenate[Session, P], R]) -> Callable[P, R]:
+            check_sync_function(function)
+
             @wraps(function)
             def run(*args: P.args, **kwargs: P.kwargs) -> R:
                 for attempt in range(1, retries + 2):
@@ -189,11 +210,17 @@ class Database:
 
         Raises:
             DatabaseUnavailableError: There was no answer in time; answered with 503.
+            ConfigurationError: There is nothing to ask: the engine cannot be made.
+            TypeError: `timeout_s` is no number.
+            ValueError: `timeout_s` is not positive, or not finite.
         """
+        check_timeout(timeout_s)
         limiter = anyio.CapacityLimiter(1)  # apart from the threads that serve requests
         try:
             with anyio.fail_after(timeout_s):
                 await anyio.to_thread.run_sync(self._select_1, limiter=limiter, abandon_on_cancel=True)
+        except MISTAKES:
+            raise
         except Exception as error:
             raise DatabaseUnavailableError("The database does not answer") from error
 
@@ -232,7 +259,17 @@ class Database:
         return self._policy.exception_map(self.metadata)
 
     async def __aenter__(self) -> Self:
-        """Begin the application's life: nothing connects before the first query."""
+        """Begin the application's life: the engine is made, and connects to nothing before the first query.
+
+        Raises:
+            MissingExtraError: The driver is one that an extra installs, and is not there.
+            ConfigurationError: Another driver is not there, or the engine takes no such options.
+        """
+        if self._bound is None:
+            self._sessions()
+        if not self._started:
+            self._started = True
+            warn_of_unknown_names(self._policy.constraints, self.metadata)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -270,12 +307,12 @@ class Database:
 
     def _make(self) -> sessionmaker[Any]:
         if isinstance(self._source, sessionmaker):
+            check_binds(self._source, asynchronous=False)  # it may have been configured since
             return self._source
-        engine = self._source
-        if isinstance(engine, URL):
-            require_driver(engine)
-            engine = create_engine(engine, **self._policy.engine_options(engine, self._options))
-            prepare(engine, self._policy.statement_timeout)
+        engine = url = self._source
+        if isinstance(url, URL):
+            engine = make_engine(create_engine, url, self._policy.engine_options(url, self._options))
+            prepare(engine, self._policy.limit_of(url, self._options))
         return sessionmaker(engine, class_=self._session_class, **SESSION_OPTIONS)
 
     def __repr__(self) -> str:
