@@ -18,7 +18,7 @@ def log_event(event: Event, *, reason: str | None = None, user_id: str | None = 
     The record has `event`, `reason`, `user_id` and `sid` as attributes, which JSON formatters write as fields.
 
     Args:
-        event: `auth.success` is a login or an exchange of a refresh token; `auth.failure` a credential that was refused;
+        event: `auth.success` is a login or an exchange of a refresh token; `auth.failure` a refused credential;
             `auth.denied` a user who may not do this; `auth.refresh_reuse` a refresh token used twice;
             `auth.revocation` the end of sessions or tokens.
         reason: Why, in words that hold no credential.
