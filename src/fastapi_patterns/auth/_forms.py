@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 __all__ = ["LOGIN_BODY", "REFRESH_BODY", "LoginForm", "read_login", "read_refresh"]
 
 _MAX_BYTES = 16_384
+_MAX_FIELDS = 20
 _MAX_NAME_CHARS = 320  # of an e-mail address (RFC 3696 section 3)
 
 
@@ -26,7 +27,7 @@ def _body(required: list[str], **properties: str) -> dict[str, Any]:
     return {"required": bool(required), "content": {kind: {"schema": schema} for kind in kinds}}
 
 
-LOGIN_BODY = _body(["username", "password"], username="", password="password", scope="")
+LOGIN_BODY = _body(["username", "password"], username="", password="password", scope="")  # noqa: S106 (a format)
 REFRESH_BODY = _body([], refresh_token="")
 
 
@@ -81,7 +82,9 @@ async def _read(request: Request) -> dict[str, Any]:
         return values
     if kind == "application/x-www-form-urlencoded":
         try:
-            pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=20, encoding="utf-8", errors="strict")
+            pairs = parse_qsl(
+                body.decode(), keep_blank_values=True, max_num_fields=20, encoding="utf-8", errors="strict"
+            )
         except ValueError:
             raise _invalid("body", "Input should be a form") from None
         return dict(pairs)

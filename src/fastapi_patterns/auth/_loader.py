@@ -33,14 +33,14 @@ class Loader(NamedTuple):
     model: type[BaseModel] | None
 
 
-def read_loader(load: Callable[..., Any]) -> Loader:
-    """Read a loader's signature.
+def read_loader(load: Callable[..., Any], called: str = "load_user", first: str = "claims") -> Loader:
+    """Read a loader's signature; `called` and `first` are what messages call it and its first parameter.
 
     Raises:
         ConfigurationError: Not a callable that can take the claims first, or one that FastAPI could not call.
     """
     if not callable(load):
-        raise ConfigurationError(f"load_user must be a callable; got {type(load).__name__}")
+        raise ConfigurationError(f"{called} must be a callable; got {type(load).__name__}")
     name, function, bound = _unwrap(load)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise ConfigurationError(f"{name} must return the user, not yield it")
@@ -49,7 +49,7 @@ def read_loader(load: Callable[..., Any]) -> Loader:
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
     ):
-        raise ConfigurationError(f"{name} must take the claims as its first parameter: def load_user(claims, ...)")
+        raise ConfigurationError(f"{name} must take the {first} as its first parameter: def {called}({first}, ...)")
     rest = [parameter for parameter in parameters[1:] if parameter.name not in bound]
     for parameter in rest:
         if parameter.kind in _REFUSED or parameter.kind is inspect.Parameter.POSITIONAL_ONLY:

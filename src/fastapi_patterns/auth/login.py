@@ -12,7 +12,7 @@ __all__ = ["Guard", "LoginRules", "PasswordVerifier", "authenticate"]
 
 UserT = TypeVar("UserT")
 
-Guard = Callable[[str, str | None], "timedelta | None | Awaitable[timedelta | None]"]
+Guard = Callable[[str, str | None], "timedelta | Awaitable[timedelta | None] | None"]
 """From a user name and an address to how long to wait, or None to go on; asked before any hashing."""
 
 
@@ -55,9 +55,8 @@ class LoginRules(Generic[UserT]):
 
     def __post_init__(self) -> None:
         if not callable(getattr(self.passwords, "averify_and_update", None)):
-            raise ConfigurationError(
-                f"passwords must be a PasswordHasher, or a GuardedHasher around yours; got {type(self.passwords).__name__}"
-            )
+            got = type(self.passwords).__name__
+            raise ConfigurationError(f"passwords must be a PasswordHasher, or a GuardedHasher around yours; got {got}")
 
 
 async def authenticate(user: UserT | None, password: str, rules: LoginRules[UserT]) -> UserT | None:

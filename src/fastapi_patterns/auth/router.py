@@ -26,14 +26,14 @@ from fastapi_patterns.security import TokenError
 
 __all__ = ["TokenAnswer", "make_auth_router"]
 
-_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+RefreshTokenDep = Annotated[str | None, Depends(read_refresh)]
 
 
 class TokenAnswer(BaseModel):
     """What a login and a refresh answer (RFC 6749 section 5.1). With cookies the tokens are in them, and not here."""
 
     access_token: str | None = None
-    token_type: str = "bearer"
+    token_type: str = "bearer"  # noqa: S105 (a kind)
     expires_in: int
     refresh_token: str | None = None
     scope: str | None = None
@@ -73,47 +73,43 @@ def make_auth_router(
         password and a user who may not log in read the same 401. A guard's answer is 429 with `Retry-After`. Every
         answer with tokens has `Cache-Control: no-store`.
     """
-    routes = _Routes(sessions, rules, claims, guard, cookies)
     if not isinstance(current_user, CurrentUserDependency):
         raise ConfigurationError("current_user must be what make_current_user(...) gave")
-    router = APIRouter(prefix=prefix, tags=["auth"])
-    unauthorized: dict[int | str, Any] = {401: {"description": "Not logged in"}}
+    routes = _Routes(sessions, rules, claims, guard, cookies)
+    finding = Annotated[Any, Depends(_finder(find_user, "find_user", "username"))]
+    loading = Annotated[Any, Depends(_finder(load_user, "load_user", "subject"))]
 
-    async def login(request: Request, response: Response, form: LoginForm, find: Any) -> TokenAnswer:
+    async def login(
+        request: Request, response: Response, form: Annotated[LoginForm, Depends(read_login)], find: finding
+    ) -> TokenAnswer:
+        """Exchange a user name and a password for tokens."""
         return await routes.login(request, response, form, find)
 
-    async def refresh(request: Request, response: Response, token: str | None, load: Any) -> TokenAnswer:
+    async def refresh(request: Request, response: Response, token: RefreshTokenDep, load: loading) -> TokenAnswer:
+        """Exchange a refresh token for new tokens."""
         return await routes.refresh(request, response, token, load)
 
-    login.__signature__ = _signature(  # type: ignore[attr-defined]
-        form=Annotated[LoginForm, Depends(read_login)], find=Annotated[Any, Depends(_finder(find_user, "find_user"))]
-    )
-    refresh.__signature__ = _signature(  # type: ignore[attr-defined]
-        token=Annotated[str | None, Depends(read_refresh)], load=Annotated[Any, Depends(_finder(load_user, "load_user"))]
-    )
-
-    async def logout(
-        request: Request, response: Response, token: Annotated[str | None, Depends(read_refresh)]
-    ) -> None:
+    async def logout(request: Request, response: Response, token: RefreshTokenDep) -> None:
         """End the session; also when it has ended already."""
         await routes.logout(request, response, token)
 
-    async def logout_all(
-        request: Request, response: Response, user: Annotated[Any, Depends(current_user)]
-    ) -> None:
+    async def logout_all(request: Request, response: Response, user: Annotated[Any, Depends(current_user)]) -> None:
         """End all sessions of the user who asks."""
         await routes.logout_all(request, response, user)
 
-    tokens: dict[str, Any] = {"response_model": TokenAnswer, "response_model_exclude_none": True}
-    router.add_api_route(
-        "/login", login, methods=["POST"], responses=unauthorized, openapi_extra={"requestBody": LOGIN_BODY}, **tokens
-    )
-    router.add_api_route(
-        "/refresh", refresh, methods=["POST"], responses=unauthorized, openapi_extra={"requestBody": REFRESH_BODY}, **tokens
-    )
-    router.add_api_route(
-        "/logout", logout, methods=["POST"], status_code=204, openapi_extra={"requestBody": REFRESH_BODY}
-    )
+    router = APIRouter(prefix=prefix, tags=["auth"])
+    for path, route, body in (("/login", login, LOGIN_BODY), ("/refresh", refresh, REFRESH_BODY)):
+        router.add_api_route(
+            path,
+            route,
+            methods=["POST"],
+            response_model=TokenAnswer,
+            response_model_exclude_none=True,
+            responses={401: {"description": "Not logged in"}},
+            openapi_extra={"requestBody": body},
+        )
+    extra = {"requestBody": REFRESH_BODY}
+    router.add_api_route("/logout", logout, methods=["POST"], status_code=204, openapi_extra=extra)
     router.add_api_route("/logout-all", logout_all, methods=["POST"], status_code=204)
     return router
 
@@ -233,14 +229,9 @@ def _unauthorized(detail: str) -> HTTPException:
     return HTTPException(401, detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _signature(**annotations: Any) -> inspect.Signature:
-    named = {"request": Request, "response": Response, **annotations}
-    return inspect.Signature([inspect.Parameter(name, _KEYWORD, annotation=kind) for name, kind in named.items()])
-
-
-def _finder(find: Callable[..., Any], name: str) -> Callable[..., Any]:
+def _finder(find: Callable[..., Any], called: str, first: str) -> Callable[..., Any]:
     """Make a dependency of a function whose first parameter is filled later."""
-    parameters = read_loader(find, name).parameters
+    parameters = read_loader(find, called, first).parameters
 
     async def ready(**values: Any) -> Callable[[str], Any]:
         async def call(key: str) -> Any:

@@ -6,7 +6,7 @@ Pure: what a stored session may become. Stores keep it (`fastapi_patterns.auth.s
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fastapi_patterns.exceptions import ConfigurationError
@@ -78,8 +78,8 @@ class RefreshSession:
 
     sid: str
     subject: str
-    digest: str
-    previous_digest: str | None
+    digest: str = field(repr=False)
+    previous_digest: str | None = field(repr=False)
     created_at: datetime
     rotated_at: datetime
     expires_at: datetime
@@ -96,7 +96,7 @@ class RefreshToken:
     """
 
     sid: str
-    digest: str
+    digest: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,17 @@ class Rotation:
     """
 
     session: RefreshSession
-    token: str
+    token: str = field(repr=False)
 
 
 def start_session(subject: str, *, policy: RefreshPolicy, now: datetime) -> Rotation:
-    """Begin a session at login."""
+    """Begin a session at login.
+
+    Args:
+        subject: Whose it is.
+        policy: Lifetimes.
+        now: The time, with a time zone.
+    """
     name = secrets.token_urlsafe(16)
     token, digest = _new_token(name)
     session = RefreshSession(
@@ -185,7 +191,8 @@ def _in_grace(digest: str, session: RefreshSession, policy: RefreshPolicy, now: 
     return (
         session.previous_digest is not None
         and hmac.compare_digest(digest, session.previous_digest)
-        and now < session.rotated_at + policy.grace
+        # Both ways: a clock that was set back must not open the window again for as long.
+        and abs(now - session.rotated_at) < policy.grace
     )
 
 
