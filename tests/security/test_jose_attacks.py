@@ -87,3 +87,64 @@ class TestSignatures:
         scalar = int.from_bytes(signature[32:], "little") + 2**252 + 27742317777372353535851937790883648493
         assert key.verify(b"text", signature)
         assert not key.verify(b"text", signature[:32] + scalar.to_bytes(32, "little"))
+
+
+class TestJson:
+    """What JSON may say, it says; what costs too much is refused."""
+
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            {"resource_access": {f"client-{number}": {"roles": ["reader"]} for number in range(140)}},
+            {"permissions": [{"on": number} for number in range(300)]},
+            {"pattern": "[{" * 1000 + '\\"['},
+            {"deep": json.loads("[" * 120 + "]" * 120)},
+        ],
+    )
+    def test_many_brackets_are_not_deep(self, extra: dict[str, Any]) -> None:
+        """Tokens with many roles, or with brackets in a text, are read."""
+        key = Key.from_secret(SECRET)
+        payload = json.dumps({"sub": "1", "exp": 4102444800, **extra}).encode()
+        token = compact({"alg": "HS256"}, payload, key.sign)
+        assert TokenCodec(TokenConfig(keys=key)).decode(token)["sub"] == "1"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"a":' + "[" * 128 + "]" * 128 + "}",
+            "[" * 5000,
+            '{"a":' * 900 + "1" + "}" * 900,
+            '{"a":"\\\\",' + '"b":[' * 300,
+        ],
+    )
+    def test_deep_nesting_is_refused(self, text: str) -> None:
+        """It would end in a RecursionError, here or where the claims are used."""
+        key = Key.from_secret(SECRET)
+        with pytest.raises(TokenMalformedError, match="nested too deeply"):
+            KeySet([key]).verify(compact(text, b"", key.sign))
+        with pytest.raises(TokenMalformedError, match="nested too deeply"):
+            TokenCodec(TokenConfig(keys=key)).decode(compact({"alg": "HS256"}, text.encode(), key.sign))
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            '{"\\u0061lg":"HS256"}',
+            '{"alg":"\\u0048S256"}',
+            ' {\n"alg" :\t"HS256" }\r\n',
+            '{"alg":"HS256","x":"\\ud83d\\ude00"}',
+        ],
+    )
+    def test_escapes_and_blanks_are_json(self, header: str) -> None:
+        """A header may be written in any way that JSON allows."""
+        key = Key.from_secret(SECRET)
+        assert KeySet([key]).verify(compact(header, b"text", key.sign)) == b"text"
+
+    @pytest.mark.parametrize(
+        "header",
+        ['{"alg":"HS256","\\u0061lg":"HS256"}', '{"alg":"HS256","\\u0063rit":["exp"]}', '{"alg":"HS256","b64":true}'],
+    )
+    def test_escapes_hide_nothing(self, header: str) -> None:
+        """A name that stands twice, or asks for an extension, is seen however it is written."""
+        key = Key.from_secret(SECRET)
+        with pytest.raises(TokenMalformedError):
+            KeySet([key]).verify(compact(header, b"text", key.sign))
