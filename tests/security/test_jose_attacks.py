@@ -148,3 +148,96 @@ class TestJson:
         key = Key.from_secret(SECRET)
         with pytest.raises(TokenMalformedError):
             KeySet([key]).verify(compact(header, b"text", key.sign))
+
+
+class TestSecretsInJwks:
+    """The `k` of a JWK is bytes that a program wrote."""
+
+    @pytest.mark.parametrize("raw", [bytes(32), bytes(range(65)), b"ab" * 20])
+    def test_the_looks_of_a_k_are_not_judged(self, raw: bytes) -> None:
+        """Published test keys look like nothing random and verify; the same bytes as a typed secret are refused."""
+        key = Key.from_jwk({"kty": "oct", "k": b64(raw)})
+        assert key.verify(b"text", key.sign(b"text"))
+        with pytest.raises(ConfigurationError, match="repeat"):
+            Key.from_secret(raw)
+
+    @pytest.mark.parametrize(
+        "raw", [b"", bytes(31), b"your-256-bit-secret-your-256-bit-secret", b"-----BEGIN PUBLIC KEY-----\n" + bytes(40)]
+    )
+    def test_a_k_that_is_known_or_short_is_refused(self, raw: bytes) -> None:
+        """Length, placeholders and public keys are judged in whatever form they come."""
+        with pytest.raises(ConfigurationError):
+            Key.from_jwk({"kty": "oct", "k": b64(raw)})
+
+
+FRODO = (
+    "SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0ZXAgb250byB0aGUgcm9hZCwgYW5kIG"
+    "lmIHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5vIGtub3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4"
+)
+JOE = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
+
+
+@pytest.mark.parametrize(
+    ("jwk", "token"),
+    [
+        pytest.param(
+            {
+                "kty": "oct",
+                "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+            },
+            f"eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.{JOE}.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+            id="RFC 7515 A.1",
+        ),
+        pytest.param(
+            {
+                "kty": "EC",
+                "crv": "P-256",
+                "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+                "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",
+            },
+            f"eyJhbGciOiJFUzI1NiJ9.{JOE}."
+            "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
+            id="RFC 7515 A.3",
+        ),
+        pytest.param(
+            {
+                "kty": "oct",
+                "kid": "018c0ae5-4d9b-471b-bfd6-eef314bc7037",
+                "use": "sig",
+                "alg": "HS256",
+                "k": "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg",
+            },
+            f"eyJhbGciOiJIUzI1NiIsImtpZCI6IjAxOGMwYWU1LTRkOWItNDcxYi1iZmQ2LWVlZjMxNGJjNzAzNyJ9.{FRODO}."
+            "s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0",
+            id="RFC 7520 4.4",
+        ),
+        pytest.param(
+            {
+                "kty": "EC",
+                "kid": "bilbo.baggins@hobbiton.example",
+                "use": "sig",
+                "crv": "P-521",
+                "x": "AHKZLLOsCOzz5cY97ewNUajB957y-C-U88c3v13nmGZx6sYl_oJXu9A5RkTKqjqvjyekWF-7ytDyRXYgCF5cj0Kt",
+                "y": "AdymlHvOiLxXkEhayXQnNCvDX4h9htZaCJN34kfmC6pV5OhQHiraVySsUdaQkAgDPrwQrJmbnX9cwlGfP-HqHZR1",
+            },
+            f"eyJhbGciOiJFUzUxMiIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9.{FRODO}."
+            "AE_R_YZCChjn4791jSQCrdPZCNYqHXCTZH0-JZGYNlaAjP2kqaluUIIUnC9qvbu9Plon7KRTzoNEuT4Va2cmL1eJAQy3mtPBu_u_sDDyYjnAMDxXPn7"
+            "XrT0lw-kvAD890jl8e2puQens_IEKBpHABlsbEPX6sFY8OcGDqoRuBomu9xQ2",
+            id="RFC 7520 4.3",
+        ),
+        pytest.param(
+            {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+            "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc."
+            "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+            id="RFC 8037 A.4",
+        ),
+    ],
+)
+def test_examples_of_the_standards(jwk: dict[str, Any], token: str) -> None:
+    """They verify, and stop to do so when their payload changes."""
+    keys = KeySet([Key.from_jwk(jwk)])
+    header, payload, signature = token.split(".")
+    assert b64(keys.verify(token)) == payload
+    with pytest.raises(TokenSignatureError):
+        keys.verify(f"{header}.{payload[:-4]}AAAA.{signature}")
