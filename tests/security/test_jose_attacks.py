@@ -170,6 +170,91 @@ class TestSecretsInJwks:
             Key.from_jwk({"kty": "oct", "k": b64(raw)})
 
 
+class TestJwks:
+    """JWKs that are no keys leave as ConfigurationError, and soon."""
+
+    @pytest.mark.parametrize("name", ["alg", "kid", "use", "key_ops"])
+    @pytest.mark.parametrize("value", [None, 1, {}, [None]])
+    def test_a_member_is_of_its_type(self, name: str, value: object) -> None:
+        """A null is not an absent member."""
+        with pytest.raises(ConfigurationError):
+            Key.from_jwk({**PUBLIC_RSA, name: value})
+
+    @pytest.mark.parametrize("name", ["p", "q", "dp", "dq", "qi"])
+    def test_the_numbers_of_a_private_key_come_together(self, name: str) -> None:
+        """All of them or none (RFC 7518 section 6.3.2); without them the primes are found."""
+        with pytest.raises(ConfigurationError):
+            Key.from_jwk({member: value for member, value in PRIVATE_RSA.items() if member != name})
+        assert Key.from_jwk({**PUBLIC_RSA, "d": PRIVATE_RSA["d"]}).can_sign
+
+    @pytest.mark.parametrize(
+        ("members", "problem"),
+        [
+            ({"d": "_" * 60_000}, "smaller than n"),
+            ({"n": unsigned(2**16384 + 1), "d": "Aw"}, "bits"),
+            ({"n": "_" * 60_000, "d": "_" * 60_000}, "bits"),
+            ({"n": unsigned(N**3), "d": "Aw"}, "must have p and q"),
+        ],
+    )
+    def test_a_size_is_seen_before_the_work(self, members: dict[str, str], problem: str) -> None:
+        """The primes of a huge key would take minutes to find."""
+        with pytest.raises(ConfigurationError, match=problem):
+            Key.from_jwk({**PUBLIC_RSA, **members})
+
+    @pytest.mark.parametrize("exponent", [1, 3, 65536, 65535, 2**64 + 1, N - 2])
+    def test_an_exponent_is_one_that_generators_make(self, exponent: int) -> None:
+        """Small, even and huge ones are refused."""
+        with pytest.raises(ConfigurationError):
+            Key.from_jwk({**PUBLIC_RSA, "e": unsigned(exponent)})
+
+    def test_a_coordinate_is_smaller_than_the_prime(self) -> None:
+        """OpenSSL takes x + p for x: two spellings of one point."""
+        point = ec.generate_private_key(ec.SECP521R1()).public_key().public_numbers()
+        jwk = {"kty": "EC", "crv": "P-521", "x": unsigned(point.x, 66), "y": unsigned(point.y, 66)}
+        assert Key.from_jwk(jwk).algorithm == "ES512"
+        with pytest.raises(ConfigurationError, match="smaller than the curve's prime"):
+            Key.from_jwk({**jwk, "x": unsigned(point.x + P521, 66)})
+
+    @pytest.mark.parametrize(
+        "raw",
+        [
+            "0100000000000000000000000000000000000000000000000000000000000000",
+            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "0000000000000000000000000000000000000000000000000000000000000080",
+            "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+            "0200000000000000000000000000000000000000000000000000000000000000",
+        ],
+    )
+    def test_an_ed25519_key_is_a_point_of_large_order(self, raw: str) -> None:
+        """With the others a signature can be forged, or nothing is signed."""
+        with pytest.raises(ConfigurationError, match="point"):
+            Key.from_jwk({"kty": "OKP", "crv": "Ed25519", "x": b64(bytes.fromhex(raw))})
+
+
+class TestPem:
+    """Keys as files hold them."""
+
+    def test_a_text_may_stand_before_the_key(self) -> None:
+        """As openssl writes it (RFC 7468 section 2)."""
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a")])
+        day = datetime(2025, 1, 1, tzinfo=UTC)
+        certificate = (
+            x509.CertificateBuilder(name, name, RSA.public_key(), 1, day, day + timedelta(days=1))
+            .sign(RSA, hashes.SHA256())
+            .public_bytes(serialization.Encoding.PEM)
+        )
+        key = Key.from_pem(b"Certificate:\n    Data:\n        Version: 3 (0x2)\n" + certificate)
+        assert key.public_jwk()["n"] == PUBLIC_RSA["n"]
+
+    @pytest.mark.parametrize("data", [None, 5, ["x"], RSA, {}])
+    def test_what_is_no_text_is_refused(self, data: Any) -> None:
+        """An unset variable is a ConfigurationError, too."""
+        with pytest.raises(ConfigurationError, match="text or bytes; got"):
+            Key.from_pem(data)
+
+
 FRODO = (
     "SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0ZXAgb250byB0aGUgcm9hZCwgYW5kIG"
     "lmIHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5vIGtub3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4"
