@@ -233,6 +233,60 @@ class TestJwks:
             Key.from_jwk({"kty": "OKP", "crv": "Ed25519", "x": b64(bytes.fromhex(raw))})
 
 
+class TestSets:
+    """Sets of keys as issuers publish them, and as nobody should."""
+
+    def test_secrets_do_not_stand_beside_public_keys(self) -> None:
+        """Such a set is refused; single keys of both kinds may be put together while an application moves."""
+        secret = {"kty": "oct", "k": b64(SECRET), "kid": "s"}
+        public = {**PUBLIC_RSA, "kid": "p"}
+        with pytest.raises(ConfigurationError, match="must not mix secrets"):
+            KeySet.from_jwks({"keys": [secret, public]})
+        assert len(KeySet([Key.from_jwk(secret), Key.from_jwk(public)]).keys) == 2
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_an_issuers_set(self, named: bool) -> None:
+        """Members that are not used, keys for encryption and unknown kinds are no reason to refuse."""
+        jwks = {
+            "keys": [
+                {"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "kid": "k", "n": PUBLIC_RSA["n"], "e": "AQAB"},
+                {"kty": "AKP", "alg": "ML-DSA-44", "kid": "m", "pub": "AA"},
+                {**PUBLIC_RSA, "use": "sig", "kid": "k", "x5t": "AA", "x5c": ["MIIC"], "issuer": "https://a.example"},
+            ],
+            "more": {},
+        }
+        token = compact(
+            {"alg": "RS256", "typ": "JWT", **({"kid": "k"} if named else {})}, b"text", Key(RSA, "RS256", None).sign
+        )
+        assert KeySet.from_jwks(jwks).verify(token) == b"text"
+
+    def test_a_public_key_is_no_secret(self) -> None:
+        """HS256 keyed with the text of the public key is refused by the key's own algorithm."""
+        pem = RSA.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        token = compact({"alg": "HS256"}, b"text", lambda data: hmac.digest(pem, data, "sha256"))
+        with pytest.raises(TokenSignatureError):
+            KeySet([Key.from_pem(pem)]).verify(token)
+
+    @pytest.mark.parametrize("keys", [None, 5, [], [None], Key.generate("ES256")])
+    def test_a_set_needs_keys(self, keys: Any) -> None:
+        """Anything else is a ConfigurationError, also a key that stands alone."""
+        with pytest.raises(ConfigurationError, match="one Key or more"):
+            KeySet(keys)
+
+    @pytest.mark.parametrize("kid", [5, [], {}, "unknown"])
+    @pytest.mark.parametrize("name", ["active", "without_kid"])
+    def test_a_name_is_that_of_a_key(self, name: str, kid: Any) -> None:
+        """Whatever its type."""
+        with pytest.raises(ConfigurationError, match="must be the kid"):
+            KeySet([Key.from_secret(SECRET)], **{name: kid})
+
+    @pytest.mark.parametrize("secrets", [None, "secret" * 20, b"secret" * 20, []])
+    def test_secrets_are_several(self, secrets: Any) -> None:
+        """A text is not taken for a sequence of one-letter secrets."""
+        with pytest.raises(ConfigurationError):
+            KeySet.from_secrets(secrets)
+
+
 class TestPem:
     """Keys as files hold them."""
 
