@@ -113,8 +113,8 @@ class Key:
         values = json_object(jwk, "a JWK")
         operations = _operations(values)
         for name in ("alg", "kid"):
-            if not isinstance(values.get(name, ""), str):
-                raise ConfigurationError(f"the JWK's {name} must be a text")
+            if name in values and not (isinstance(values[name], str) and values[name]):
+                raise ConfigurationError(f"the JWK's {name} must be a non-empty text")
         named = values.get("alg", algorithm)
         if algorithm is not None and named != algorithm:
             raise ConfigurationError(f"the JWK's alg is not {algorithm}")
