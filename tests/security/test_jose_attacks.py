@@ -180,7 +180,7 @@ class TestJwks:
         with pytest.raises(ConfigurationError):
             Key.from_jwk({**PUBLIC_RSA, name: value})
 
-    @pytest.mark.parametrize("name", ["p", "q", "dp", "dq", "qi"])
+    @pytest.mark.parametrize("name", ["d", "p", "q", "dp", "dq", "qi"])
     def test_the_numbers_of_a_private_key_come_together(self, name: str) -> None:
         """All of them or none (RFC 7518 section 6.3.2); without them the primes are found."""
         with pytest.raises(ConfigurationError):

@@ -13,6 +13,7 @@ Documents of the form `testGroups` with `tests`, as published collections have i
 """
 
 import base64
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -76,7 +77,8 @@ def _verdict(document: Mapping[str, Any], case: Mapping[str, Any]) -> str:
     compact = _compact(case)
     if compact is None:
         return "accept"
-    policy = {**document.get("policy", {}), **case.get("policy", {})}
+    own = {name: case[name] for name in ("audience", "issuer", "leeway", "now") if name in case}
+    policy = {**document.get("policy", {}), **case.get("policy", {}), **own}
     check = _verifier(case, compact) if _is_jws(document, case) else _decoder(policy, compact)
     refused: TokenError | None = None
     for keys in key_sets:
@@ -95,7 +97,7 @@ def _compact(case: Mapping[str, Any]) -> Any:
 
 
 def _is_jws(document: Mapping[str, Any], case: Mapping[str, Any]) -> bool:
-    if "jws" in case or any(name.startswith("payload") for name in case) or "policy" not in document:
+    if "jws" in case or _expected_payload(case) is not None or "policy" not in document:
         return True
     places = (case, document["policy"], document)
     return any("jws" in (place.get("level"), place.get("kind")) for place in places)
@@ -141,6 +143,8 @@ def _key_sets(document: Mapping[str, Any], case: Mapping[str, Any]) -> list[KeyS
     """Make what the relying party verifies with: a set of each algorithm, since a key has one."""
     algorithms = case.get("algorithms") or [case.get("algorithm")]
     form, key = _key_of(document, case)
+    if form in ("jwk", "jwks") and isinstance(key, str):
+        key = json.loads(key)
     if isinstance(key, Mapping):
         return _each(lambda algorithm: _of_jwk(form, key, algorithm), algorithms)
     mixed = len({str(algorithm).startswith("HS") for algorithm in algorithms}) > 1

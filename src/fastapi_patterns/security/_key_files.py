@@ -95,14 +95,15 @@ def _rsa(jwk: Mapping[str, Any]) -> Any:
     public = rsa.RSAPublicNumbers(_number(jwk, "e"), _number(jwk, "n"))
     if "oth" in jwk:
         raise ConfigurationError("a JWK with more than two primes is not supported")
-    if "d" not in jwk:
+    with_primes = any(name in jwk for name in _PRIMES_AND_MORE)
+    if "d" not in jwk and not with_primes:
         return public.public_key()
     d = _number(jwk, "d")
     # Before any work whose time depends on the size.
     problem = rsa_weakness(public.n, public.e)
     if problem or d >= public.n:
         raise ConfigurationError(f"the RSA key {problem or 'must have a d that is smaller than n'}")
-    if any(name in jwk for name in _PRIMES_AND_MORE):
+    if with_primes:
         # They come together (RFC 7518 section 6.3.2).
         p, q, dp, dq, qi = (_number(jwk, name) for name in _PRIMES_AND_MORE)
     elif public.n.bit_length() > _MAX_BITS_WITHOUT_PRIMES:
