@@ -201,7 +201,7 @@ class TestJwks:
         with pytest.raises(ConfigurationError, match=problem):
             Key.from_jwk({**PUBLIC_RSA, **members})
 
-    @pytest.mark.parametrize("exponent", [1, 3, 65536, 65535, 2**64 + 1, N - 2])
+    @pytest.mark.parametrize("exponent", [1, 3, 65536, 65535, 2**64 + 1, 2**2047 + 1])
     def test_an_exponent_is_one_that_generators_make(self, exponent: int) -> None:
         """Small, even and huge ones are refused."""
         with pytest.raises(ConfigurationError):
@@ -307,6 +307,25 @@ class TestPem:
         """An unset variable is a ConfigurationError, too."""
         with pytest.raises(ConfigurationError, match="text or bytes; got"):
             Key.from_pem(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"sub": "a\0"}, "'sub' holds NUL"),
+        ({"sub": "1", "jti": 5}, "'jti' is not a non-empty string"),
+        ({"sub": "1", "jti": ""}, "'jti' is not a non-empty string"),
+        ({"sub": "1", "nbf": "2030-01-01"}, "'nbf' is not a finite number"),
+        ({"sub": "1", "nbf": None}, "'nbf' is not a finite number"),
+        ({"sub": "1", "photo": "x" * 8192}, "decode refuses more than 8192"),
+    ],
+)
+def test_no_token_is_made_that_nobody_can_read(data: dict[str, Any], problem: str) -> None:
+    """What `decode` would refuse is a ValueError where it is written."""
+    codec = TokenCodec(TokenConfig(keys=Key.from_secret(SECRET)))
+    with pytest.raises(ValueError, match=problem):
+        codec.encode(data)
+    assert codec.decode(codec.encode({"sub": "1", "nbf": 1.5, "jti": "a"})).jti == "a"
 
 
 FRODO = (
