@@ -42,7 +42,7 @@ _KIND = re.compile(r"(?!(at|rt)\Z)[a-z][a-z0-9_-]{0,40}")
 _LENIENT_TYPES = ("jwt", None)
 # Claims with which older code tells its tokens apart, and what they say when it is no access token.
 _KIND_CLAIMS = ("type", "token_type", "token_use", "typ", "kind")
-_OTHER_KINDS = re.compile(r"refresh|reset|verif|confirm|invit|\bid\b", re.IGNORECASE)
+_OTHER_KINDS = re.compile(r"refresh|reset|verif|confirm|invit|logout|offline|\bid\b", re.IGNORECASE)
 
 
 def utc_now() -> datetime:
