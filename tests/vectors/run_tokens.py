@@ -16,52 +16,54 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import Key, KeySet, TokenCodec, TokenConfig, TokenError
+from tests.vectors.result import Result
 
-__all__ = ["Result", "cases_of", "run", "run_case"]
+__all__ = ["TokenResult", "cases_of", "run", "run_case"]
 
-LIMIT_S = 1.0
+_MAX_SECONDS = 1.0
 _VERDICTS = {"accept": "accept", "valid": "accept", "reject": "reject", "invalid": "reject"}
 _FORMS = ("secret", "public", "pem", "private", "jwk", "jwks")
 
 
-class Result(NamedTuple):
-    """What a case got."""
+@dataclass(frozen=True, kw_only=True)
+class TokenResult(Result):
+    """What a case got, and how long it took."""
 
-    id: str
-    expected: str
-    got: str
-    foreign: str | None
     seconds: float
 
-    @property
-    def wrong(self) -> bool:
-        """Whether the verdict is not the expected one, or took too long."""
-        return self.seconds > LIMIT_S or self.expected not in (self.got, "no_crash")
 
-
-def run(document: Mapping[str, Any]) -> list[Result]:
+def run(document: Mapping[str, Any]) -> list[TokenResult]:
     """Run all cases of a document."""
     return [run_case(document, case) for case in cases_of(document)]
 
 
-def run_case(document: Mapping[str, Any], case: Mapping[str, Any]) -> Result:
+def run_case(document: Mapping[str, Any], case: Mapping[str, Any]) -> TokenResult:
     """Run one case of a document."""
-    foreign = None
+    foreign = False
     start = time.perf_counter()
     try:
         got = _verdict(document, case)
     except (TokenError, ConfigurationError):
         got = "reject"
     except Exception as error:
-        got, foreign = "crash", f"{type(error).__name__}: {error}"
+        got, foreign = f"{type(error).__name__}: {error}", True
     seconds = time.perf_counter() - start
     expected = _VERDICTS.get(case.get("expect", case.get("result", "")), "no_crash")
-    return Result(str(case.get("id", case.get("tcId", "?"))), expected, got, foreign, seconds)
+    wrong = not foreign and (seconds > _MAX_SECONDS or expected not in (got, "no_crash"))
+    return TokenResult(
+        id=str(case.get("id", case.get("tcId", "?"))),
+        expected=expected,
+        got=f"{got} after {seconds:.1f} s" if seconds > _MAX_SECONDS else got,
+        wrong=wrong,
+        foreign=foreign,
+        seconds=seconds,
+    )
 
 
 def cases_of(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -168,14 +170,23 @@ def _each(make: Callable[[Any], KeySet], algorithms: list[Any], *, skip: bool = 
 
 
 def _key_of(document: Mapping[str, Any], case: Mapping[str, Any]) -> tuple[str, Any]:
-    """Find the key and its form: inline in the case, or by its name in the document."""
-    for form in ("jwks", "jwk", "keys", "key"):
-        key = case.get(form)
-        if key is not None and not (form == "key" and isinstance(key, str)):
-            return _form_of({"keys": key} if isinstance(key, list) else key)
+    """Find the key and its form: inline in the case, by its name in the document, or the one of the whole document."""
+    inline = _inline(case)
+    if inline is None and "key" not in case:
+        inline = _inline(document)
+    if inline is not None:
+        return _form_of(inline)
     name, _, form = case["key"].partition(":")
     entry = document["keys"][name]
     return (form, entry[form]) if form else _form_of(entry)
+
+
+def _inline(place: Mapping[str, Any]) -> Any:
+    for form in ("jwks", "jwk", "keys", "key"):
+        key = place.get(form)
+        if key is not None and not (form == "key" and isinstance(key, str)):
+            return {"keys": key} if isinstance(key, list) else key
+    return None
 
 
 def _form_of(entry: Any) -> tuple[str, Any]:
