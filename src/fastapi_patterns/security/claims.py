@@ -10,7 +10,7 @@ from uuid import UUID
 
 from fastapi_patterns.security.errors import TokenClaimsError, TokenExpiredError
 
-__all__ = ["ClaimRules", "Claims", "ExpiredClaims"]
+__all__ = ["ClaimRules", "Claims", "ExpiredClaims", "check_written"]
 
 # 9999-12-31T23:59:59Z, the last second that `datetime` can carry. A token may say more; it is valid for longer.
 _LAST_SECOND = 253_402_300_799
@@ -189,6 +189,23 @@ class ClaimRules:
                     _check_text(values, name)
                 return
         raise TokenClaimsError(self.subject_claims[0], "is missing")
+
+
+def check_written(values: Mapping[str, Any], subject_claims: Sequence[str]) -> None:
+    """Refuse claims that `ClaimRules.check` would refuse at any time, before a token is made of them.
+
+    Raises:
+        ValueError: The subject or `jti` is no readable text, or `nbf` no number.
+    """
+    subject = next(name for name in subject_claims if name in values)
+    try:
+        if type(values[subject]) is str:
+            _check_text(values, subject)
+        _check_text(values, "jti")
+        if "nbf" in values:
+            _moment(values, "nbf")
+    except TokenClaimsError as error:
+        raise ValueError(f"decode would refuse the token: {error}") from None
 
 
 def _datetime(seconds: float) -> datetime:

@@ -94,6 +94,8 @@ class LegacyReader:
         if now >= self._until:
             return False
         header = _compact.parse_object(_compact.decode_part(_compact.split(token, self._max_bytes)[0]))
+        if header.get("alg") != self._accepted.algorithm:
+            return False  # of another issuer whose tokens have no kid, or good for nobody
         typ = header.get("typ")
         return "kid" not in header and ("typ" not in header or (isinstance(typ, str) and typ.lower() == "jwt"))
 
