@@ -153,16 +153,23 @@ class TestJson:
 class TestSecretsInJwks:
     """The `k` of a JWK is bytes that a program wrote."""
 
-    @pytest.mark.parametrize("raw", [bytes(32), bytes(range(65)), b"ab" * 20])
+    @pytest.mark.parametrize("raw", [bytes(range(65)), b"ab" * 20])
     def test_the_looks_of_a_k_are_not_judged(self, raw: bytes) -> None:
-        """Published test keys look like nothing random and verify; the same bytes as a typed secret are refused."""
+        """A pattern may be chance, or a test's; the same bytes as a typed secret are refused."""
         key = Key.from_jwk({"kty": "oct", "k": b64(raw)})
         assert key.verify(b"text", key.sign(b"text"))
         with pytest.raises(ConfigurationError, match="repeat"):
             Key.from_secret(raw)
 
     @pytest.mark.parametrize(
-        "raw", [b"", bytes(31), b"your-256-bit-secret-your-256-bit-secret", b"-----BEGIN PUBLIC KEY-----\n" + bytes(40)]
+        "raw",
+        [
+            b"",
+            bytes(31),
+            bytes(32),
+            b"your-256-bit-secret-your-256-bit-secret",
+            b"-----BEGIN PUBLIC KEY-----\n" + bytes(40),
+        ],
     )
     def test_a_k_that_is_known_or_short_is_refused(self, raw: bytes) -> None:
         """Length, placeholders and public keys are judged in whatever form they come."""

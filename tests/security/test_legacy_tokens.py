@@ -112,6 +112,8 @@ def test_old_tokens_of_other_kinds_stay_out(kind: str) -> None:
         codec().decode(old({"sub": "7", "exp": SECONDS + 60, "type": kind}))
     with pytest.raises(TokenClaimsError, match="another kind"):
         codec(is_access=lambda claims: "yes").decode(old())
+    with pytest.raises(TokenClaimsError, match="another kind"):
+        codec(is_access=lambda claims: claims["type"] == "access").decode(old())
 
 
 def test_old_tokens_are_no_refresh_tokens() -> None:

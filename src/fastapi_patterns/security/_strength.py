@@ -57,7 +57,7 @@ def hmac_weakness(raw: bytes, algorithm: str, *, short: bool = False, generated:
         algorithm: `HS256`, `HS384` or `HS512`.
         short: Let a short or weak secret pass, which only old tokens may be verified with.
         generated: It is the `k` of a JWK, bytes that a program wrote, and not a text that somebody may have typed:
-            whether it looks random is not judged.
+            patterns in it are not judged.
     """
     if _KEY_TEXT.search(raw) or _is_der(raw) or _is_der(_from_base64(raw)):
         return "is a public key, a certificate or a JWK, which is not a secret"
@@ -65,7 +65,7 @@ def hmac_weakness(raw: bytes, algorithm: str, *, short: bool = False, generated:
         return None if raw else "is empty"
     if len(raw) < _HMAC_BYTES[algorithm]:
         return f"must be at least {_HMAC_BYTES[algorithm]} bytes long; it has {len(raw)}"
-    if not generated and len(set(raw)) == 1:
+    if len(set(raw)) == 1:
         return "must not be one repeated byte"
     if not generated and (len(set(raw)) < _FEWEST_DISTINCT or (raw + raw).find(raw, 1) < len(raw) or _is_a_series(raw)):
         return "must be random; it repeats itself"
