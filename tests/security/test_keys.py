@@ -217,7 +217,7 @@ class TestJwk:
             ({"kty": "oct", "k": OCT["k"] + "="}, "canonical base64url"),
             ({**OCT, "alg": "RS256"}, "needs a key such as"),
             ({**OCT, "alg": "none"}, "algorithm must be one of"),
-            ({**OCT, "alg": ["HS256"]}, "alg must be a text"),
+            ({**OCT, "alg": ["HS256"]}, "alg must be a non-empty text"),
             ({**OCT, "use": "enc"}, "use must be sig"),
             ({**OCT, "use": None}, "use must be sig"),
             ({**OCT, "key_ops": ["encrypt"]}, "key_ops must be sign and verify"),

@@ -16,6 +16,7 @@ from jose import jwt
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import (
     InsecureLegacyTokens,
+    Key,
     PasswordHasher,
     TokenClaimsError,
     TokenCodec,
@@ -111,6 +112,8 @@ def test_old_tokens_of_other_kinds_stay_out(kind: str) -> None:
         codec().decode(old({"sub": "7", "exp": SECONDS + 60, "type": kind}))
     with pytest.raises(TokenClaimsError, match="another kind"):
         codec(is_access=lambda claims: "yes").decode(old())
+    with pytest.raises(TokenClaimsError, match="another kind"):
+        codec(is_access=lambda claims: claims["type"] == "access").decode(old())
 
 
 def test_old_tokens_are_no_refresh_tokens() -> None:
@@ -215,3 +218,14 @@ def signature(signed: str) -> str:
     """The signature of the old secret."""
     made = hmac.new(OLD_SECRET.encode(), signed.encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+
+
+def test_a_token_without_kid_of_another_algorithm_is_no_old_one() -> None:
+    """A token of another issuer's key pair, with the type JWT and no kid, is still read with the key of the codec."""
+    key = Key.generate("ES256")
+    header, payload = {"alg": "ES256", "typ": "JWT"}, {"sub": "7", "exp": SECONDS + 60}
+    signed = f"{part(header)}.{part(payload)}"
+    token = f"{signed}.{base64.urlsafe_b64encode(key.sign(signed.encode())).rstrip(b'=').decode()}"
+    both = codec(config=TokenConfig(keys=key), missing_claims=())
+    assert both.decode(token).sub == "7"
+    assert both.decode(old()).sub == "7"

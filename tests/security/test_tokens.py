@@ -664,7 +664,9 @@ class TestKinds:
         assert codec(strict_typ=True).decode(signed(GOOD, {"alg": "HS256", "typ": "application/AT+JWT"})).sub == "7"
 
     @pytest.mark.parametrize("name", ["type", "token_type", "token_use", "typ", "kind"])
-    @pytest.mark.parametrize("kind", ["refresh", "Refresh_Token", "password_reset", "verify-email", "id"])
+    @pytest.mark.parametrize(
+        "kind", ["refresh", "Refresh_Token", "password_reset", "verify-email", "id", "Offline", "Logout"]
+    )
     def test_what_says_that_it_is_no_access_token_is_none(self, name: str, kind: str) -> None:
         """Older code tells its tokens apart by a claim, and signs them all with one secret."""
         with pytest.raises(TokenClaimsError, match="no access token"):

@@ -5,6 +5,7 @@ Pure and without keys. Whatever is wrong leaves as `TokenMalformedError`.
 
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Never
 
@@ -24,7 +25,9 @@ _ENDINGS: tuple[tuple[bytes, frozenset[int]], ...] = (
     (b"=", frozenset(_ALPHABET[::4])),
 )
 # More nesting than any real claim set has, and far below what the parser's recursion can carry.
-_MAX_BRACKETS = 256
+_MAX_NESTING = 128
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def split(token: object, max_bytes: int) -> tuple[bytes, bytes, bytes, bytes]:
@@ -65,6 +68,15 @@ def decode_part(part: bytes) -> bytes:
     return binascii.a2b_base64(part.translate(_TO_STANDARD) + padding)
 
 
+def _nesting(data: bytes) -> int:
+    """Tell how deep brackets are nested, without those inside strings."""
+    depth = deepest = 0
+    for bracket in _STRING.sub(b"", data).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
@@ -89,14 +101,14 @@ def parse_object(data: bytes) -> dict[str, Any]:
         TokenMalformedError: Other encodings, half characters (`\\ud800`), duplicate names, NaN or Infinity, too much
             nesting, not an object.
     """
-    if data.count(b"{") + data.count(b"[") > _MAX_BRACKETS:
+    if data.count(b"{") + data.count(b"[") > _MAX_NESTING and _nesting(data) > _MAX_NESTING:
         raise TokenMalformedError("the JSON is nested too deeply")
     try:
         text = data.decode().strip(_BLANKS)
         value, end = _parse(text)
         if b"\\u" in data:
             _write(value).encode()  # half of a surrogate pair would fail later, in a database
-    except ValueError:  # UnicodeError and JSONDecodeError among them
+    except (ValueError, RecursionError):  # UnicodeError and JSONDecodeError among them
         raise TokenMalformedError("a part is not UTF-8 JSON") from None
     if end != len(text) or type(value) is not dict:
         raise TokenMalformedError("a part is not a JSON object")

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
+from fastapi_patterns.security._strength import rsa_weakness
 from fastapi_patterns.security.errors import TokenMalformedError
 
 __all__ = ["Material", "read_jwk", "read_pem", "write_public_jwk"]
@@ -24,6 +25,9 @@ _CURVES: dict[str, tuple[type[ec.EllipticCurve], int]] = {
     "P-384": (ec.SECP384R1, 48),
     "P-521": (ec.SECP521R1, 66),
 }
+_PRIMES_AND_MORE = ("p", "q", "dp", "dq", "qi")
+# Finding the primes of a larger key takes seconds.
+_MAX_BITS_WITHOUT_PRIMES = 4096
 
 
 def read_pem(data: str | bytes, password: bytes | None) -> Material:
@@ -32,8 +36,10 @@ def read_pem(data: str | bytes, password: bytes | None) -> Material:
     Raises:
         ConfigurationError: It is none of them, or the password is wrong or missing.
     """
+    if not isinstance(data, (str, bytes, bytearray, memoryview)):
+        raise ConfigurationError(f"a key is PEM or DER, as text or bytes; got {type(data).__name__}")
     raw = data.encode("utf-8", "replace") if isinstance(data, str) else bytes(data)
-    pem = raw.lstrip().startswith(b"-----BEGIN ")
+    pem = b"-----BEGIN " in raw  # tools write a text, or a key's attributes, before it (RFC 7468 section 2)
     loaders: tuple[Callable[[], Any], ...] = (
         lambda: (serialization.load_pem_public_key if pem else serialization.load_der_public_key)(raw),
         lambda: (serialization.load_pem_private_key if pem else serialization.load_der_private_key)(raw, password),
@@ -89,12 +95,19 @@ def _rsa(jwk: Mapping[str, Any]) -> Any:
     public = rsa.RSAPublicNumbers(_number(jwk, "e"), _number(jwk, "n"))
     if "oth" in jwk:
         raise ConfigurationError("a JWK with more than two primes is not supported")
-    if "d" not in jwk:
+    with_primes = any(name in jwk for name in _PRIMES_AND_MORE)
+    if "d" not in jwk and not with_primes:
         return public.public_key()
     d = _number(jwk, "d")
-    if "p" in jwk:
-        # The six come together (RFC 7518 section 6.3.2).
-        p, q, dp, dq, qi = (_number(jwk, name) for name in ("p", "q", "dp", "dq", "qi"))
+    # Before any work whose time depends on the size.
+    problem = rsa_weakness(public.n, public.e)
+    if problem or d >= public.n:
+        raise ConfigurationError(f"the RSA key {problem or 'must have a d that is smaller than n'}")
+    if with_primes:
+        # They come together (RFC 7518 section 6.3.2).
+        p, q, dp, dq, qi = (_number(jwk, name) for name in _PRIMES_AND_MORE)
+    elif public.n.bit_length() > _MAX_BITS_WITHOUT_PRIMES:
+        raise ConfigurationError(f"a private RSA JWK of more than {_MAX_BITS_WITHOUT_PRIMES} bits must have p and q")
     else:
         p, q = rsa.rsa_recover_prime_factors(public.n, public.e, d)
         dp, dq, qi = rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q)
@@ -109,8 +122,11 @@ def _ec(jwk: Mapping[str, Any]) -> Any:
     # Coordinates are of full length, zeros in front included (RFC 7518 section 6.2.1.2).
     x, y = (int.from_bytes(_octets(jwk, member, size), "big") for member in ("x", "y"))
     public = ec.EllipticCurvePublicNumbers(x, y, curve())
+    key = public.public_key()
+    if key.public_numbers() != public:  # OpenSSL takes x and y modulo p; a point has one spelling
+        raise ConfigurationError("the JWK's x and y must be smaller than the curve's prime")
     if "d" not in jwk:
-        return public.public_key()
+        return key
     d = int.from_bytes(_octets(jwk, "d", size), "big")
     return ec.EllipticCurvePrivateNumbers(d, public).private_key()
 

@@ -99,8 +99,11 @@ def _pss_verify(public: rsa.RSAPublicKey, algorithm: str) -> Verify:
     # The salt is as long as the hash (RFC 7518 section 3.5); any other length is refused.
     digest: Any = ALGORITHMS[algorithm].hash
     pss = padding.PSS(padding.MGF1(digest), digest.digest_size)
+    size = (public.key_size + 7) // 8
 
     def verify(data: bytes, signature: bytes) -> bool:
+        if len(signature) != size:  # OpenSSL takes one without the zeros in front (RFC 8017 section 8.1.2, step 1)
+            return False
         try:
             public.verify(signature, data, pss, digest)
         except InvalidSignature:

@@ -49,13 +49,15 @@ _P = 2**255 - 19
 _D = -121665 * pow(121666, -1, _P) % _P
 
 
-def hmac_weakness(raw: bytes, algorithm: str, *, short: bool = False) -> str | None:
+def hmac_weakness(raw: bytes, algorithm: str, *, short: bool = False, generated: bool = False) -> str | None:
     """Judge an HMAC secret (RFC 7518 section 3.2, RFC 8725 sections 2.1 and 3.5).
 
     Args:
         raw: The secret.
         algorithm: `HS256`, `HS384` or `HS512`.
         short: Let a short or weak secret pass, which only old tokens may be verified with.
+        generated: It is the `k` of a JWK, bytes that a program wrote, and not a text that somebody may have typed:
+            patterns in it are not judged.
     """
     if _KEY_TEXT.search(raw) or _is_der(raw) or _is_der(_from_base64(raw)):
         return "is a public key, a certificate or a JWK, which is not a secret"
@@ -65,7 +67,7 @@ def hmac_weakness(raw: bytes, algorithm: str, *, short: bool = False) -> str | N
         return f"must be at least {_HMAC_BYTES[algorithm]} bytes long; it has {len(raw)}"
     if len(set(raw)) == 1:
         return "must not be one repeated byte"
-    if len(set(raw)) < _FEWEST_DISTINCT or (raw + raw).find(raw, 1) < len(raw) or _is_a_series(raw):
+    if not generated and (len(set(raw)) < _FEWEST_DISTINCT or (raw + raw).find(raw, 1) < len(raw) or _is_a_series(raw)):
         return "must be random; it repeats itself"
     if _PLACEHOLDER.search(raw) or hashlib.sha256(raw.strip().lower()).hexdigest() in _PUBLISHED_SHA256:
         return "must be random and your own; it is the placeholder of an example"

@@ -13,7 +13,7 @@ from fastapi_patterns.security.errors import TokenClaimsError, TokenExpiredError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["ClaimRules", "Claims", "ExpiredClaims"]
+__all__ = ["ClaimRules", "Claims", "ExpiredClaims", "check_written"]
 
 ModelT = TypeVar("ModelT", bound="BaseModel")
 
@@ -210,6 +210,23 @@ class ClaimRules:
                     _check_text(values, name)
                 return
         raise TokenClaimsError(self.subject_claims[0], "is missing")
+
+
+def check_written(values: Mapping[str, Any], subject_claims: Sequence[str]) -> None:
+    """Refuse claims that `ClaimRules.check` would refuse at any time, before a token is made of them.
+
+    Raises:
+        ValueError: The subject or `jti` is no readable text, or `nbf` no number.
+    """
+    subject = next(name for name in subject_claims if name in values)
+    try:
+        if type(values[subject]) is str:
+            _check_text(values, subject)
+        _check_text(values, "jti")
+        if "nbf" in values:
+            _moment(values, "nbf")
+    except TokenClaimsError as error:
+        raise ValueError(f"decode would refuse the token: {error}") from None
 
 
 def _datetime(seconds: float) -> datetime:

@@ -41,14 +41,14 @@ class KeySet:
     """
 
     def __init__(self, keys: Iterable[Key], *, active: str | None = None, without_kid: str | None = None) -> None:
-        self.keys = tuple(keys)
+        self.keys = tuple(keys) if isinstance(keys, Iterable) else ()
         if not self.keys or not all(isinstance(key, Key) for key in self.keys):
             raise ConfigurationError("KeySet needs one Key or more, such as Key.from_pem(...)")
         self._by_kid = {key.kid: key for key in self.keys}
         if len(self._by_kid) != len(self.keys):
             raise ConfigurationError("two keys of the set have the same kid: a token could not say which is meant")
         for name, kid in (("active", active), ("without_kid", without_kid)):
-            if kid is not None and kid not in self._by_kid:
+            if kid is not None and (not isinstance(kid, str) or kid not in self._by_kid):
                 raise ConfigurationError(f"{name} must be the kid of a key of the set; got {kid!r}")
         self.active = next((key for key in self.keys if key.can_sign), None) if active is None else self._by_kid[active]
         if active is not None and not self._by_kid[active].can_sign:
@@ -74,7 +74,8 @@ class KeySet:
             active: The `kid` of the key that signs, when there are private ones.
 
         Raises:
-            ConfigurationError: It is no JWK Set, no key of it can be used, or two have the same `kid`.
+            ConfigurationError: It is no JWK Set, no key of it can be used, two have the same `kid`, or secrets stand
+                beside public keys.
         """
         listed = json_object(jwks, "a JWK Set").get("keys")
         if not isinstance(listed, list):
@@ -87,6 +88,11 @@ class KeySet:
                 _log.warning("key %d of the JWK Set is left out: %s", position, error)
         if not keys:
             raise ConfigurationError("the JWK Set has no key that can be used; the log says why, key by key")
+        if len({key.is_secret for key in keys}) > 1:
+            raise ConfigurationError(
+                "a JWK Set must not mix secrets with public or private keys: whoever reads the public ones could sign "
+                "with the secret. Make a KeySet of single keys if you need both while moving from one to the other"
+            )
         return cls(keys, active=active)
 
     @classmethod
@@ -104,7 +110,13 @@ class KeySet:
 
     @classmethod
     def from_secrets(cls, secrets: Iterable[str | bytes], *, algorithm: str = "HS256") -> Self:
-        """Make a set of HMAC secrets: the first signs; the last is also for tokens without `kid`, the oldest ones."""
+        """Make a set of HMAC secrets: the first signs; the last is also for tokens without `kid`, the oldest ones.
+
+        Raises:
+            ConfigurationError: There is none, or one is weak.
+        """
+        if isinstance(secrets, (str, bytes)) or not isinstance(secrets, Iterable):
+            raise ConfigurationError("secrets must be a sequence of secrets, such as [new_secret, old_secret]")
         named = {key.kid: key for key in (Key.from_secret(secret, algorithm=algorithm) for secret in secrets)}
         keys = list(named.values())  # a secret that stands twice is one key
         return cls(keys, without_kid=keys[-1].kid if keys else None)

@@ -42,6 +42,7 @@ class Key:
         operations: Iterable[str] = _SIGNING_OPERATIONS,
         *,
         weak: bool = False,
+        generated: bool = False,
     ) -> None:
         """Check and bind a key; the class methods call it."""
         if kid is not None and (not isinstance(kid, str) or not kid):
@@ -49,7 +50,7 @@ class Key:
         public = _public_half(material)
         if algorithm is None:
             algorithm = "HS256" if isinstance(material, bytes) else _signing.algorithm_of(public)
-        self.algorithm = _checked_algorithm(material, public, algorithm, weak=weak)
+        self.algorithm = _checked_algorithm(material, public, algorithm, weak=weak, generated=generated)
         self._material = material
         self._kid_given = kid is not None
         self.kid = _thumbprint(material, public) if kid is None else kid
@@ -111,12 +112,13 @@ class Key:
         """
         values = json_object(jwk, "a JWK")
         operations = _operations(values)
+        for name in ("alg", "kid"):
+            if name in values and not (isinstance(values[name], str) and values[name]):
+                raise ConfigurationError(f"the JWK's {name} must be a non-empty text")
         named = values.get("alg", algorithm)
         if algorithm is not None and named != algorithm:
             raise ConfigurationError(f"the JWK's alg is not {algorithm}")
-        if named is not None and not isinstance(named, str):
-            raise ConfigurationError("the JWK's alg must be a text")
-        return cls(_key_files.read_jwk(values), named, values.get("kid"), operations)
+        return cls(_key_files.read_jwk(values), named, values.get("kid"), operations, generated=True)
 
     @classmethod
     def generate(cls, algorithm: str, *, kid: str | None = None) -> Self:
@@ -213,14 +215,14 @@ def _known(algorithm: object) -> Any:
     return _signing.ALGORITHMS[algorithm]
 
 
-def _checked_algorithm(material: Any, public: Any, algorithm: str | None, *, weak: bool) -> str:
+def _checked_algorithm(material: Any, public: Any, algorithm: str | None, *, weak: bool, generated: bool) -> str:
     if algorithm is None:
         raise ConfigurationError("the key must be an RSA, P-256, P-384, P-521 or Ed25519 key")
     known = _known(algorithm)
     if isinstance(material, bytes):
         if known.kty != "oct":
             raise ConfigurationError(f"{algorithm} needs a key such as Key.from_pem(...), not a secret")
-        problem = hmac_weakness(material, algorithm, short=weak)
+        problem = hmac_weakness(material, algorithm, short=weak, generated=generated)
         if problem:
             raise ConfigurationError(f"The secret key for {algorithm} {problem}. Make one with: {MAKE_A_SECRET}")
         return algorithm

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
-from fastapi_patterns.security.claims import Claims, ExpiredClaims
+from fastapi_patterns.security.claims import Claims, ExpiredClaims, check_written
 from fastapi_patterns.security.errors import TokenClaimsError, TokenMalformedError
 from fastapi_patterns.security.key_sets import Header, KeySet
 from fastapi_patterns.security.keys import Key
@@ -42,7 +42,7 @@ _KIND = re.compile(r"(?!(at|rt)\Z)[a-z][a-z0-9_-]{0,40}")
 _LENIENT_TYPES = ("jwt", None)
 # Claims with which older code tells its tokens apart, and what they say when it is no access token.
 _KIND_CLAIMS = ("type", "token_type", "token_use", "typ", "kind")
-_OTHER_KINDS = re.compile(r"refresh|reset|verif|confirm|invit|\bid\b", re.IGNORECASE)
+_OTHER_KINDS = re.compile(r"refresh|reset|verif|confirm|invit|logout|offline|\bid\b", re.IGNORECASE)
 
 
 def utc_now() -> datetime:
@@ -107,8 +107,8 @@ class TokenCodec:
             The compact form, `header.payload.signature`.
 
         Raises:
-            ValueError: `data` holds a claim that the codec writes, lacks the subject, or is not JSON; or
-                `expires_delta` is more than 1,000 years.
+            ValueError: `data` holds a claim that the codec writes, lacks the subject, is not JSON, or makes a token
+                that `decode` would refuse; or `expires_delta` is more than 1,000 years.
             TypeError: `expires_delta` is no timedelta.
             ConfigurationError: No key can sign, or `kind` is no name.
         """
@@ -120,6 +120,7 @@ class TokenCodec:
         _write_subject(claims, self._subject_claims)
         if "jti" not in claims:
             claims["jti"] = secrets.token_urlsafe(16)
+        check_written(claims, self._subject_claims)
         if config.issuer is not None:
             claims["iss"] = self._issuer()
         if config.audience is not None:
@@ -128,7 +129,10 @@ class TokenCodec:
             claims[config.kind_claim] = kind
         key = self.keys.signing_key()
         signed = b"%b.%b" % (_header(key.algorithm, key.kid, kind), _compact.encode_part(_compact.dump(claims)))
-        return (b"%b.%b" % (signed, _compact.encode_part(key.sign(signed)))).decode()
+        token = (b"%b.%b" % (signed, _compact.encode_part(key.sign(signed)))).decode()
+        if len(token) > config.max_bytes:
+            raise ValueError(f"the token would have {len(token)} bytes; decode refuses more than {config.max_bytes}")
+        return token
 
     @overload
     def decode(self, token: str, *, kind: str = ACCESS, model: None = None) -> Claims: ...
