@@ -1,7 +1,6 @@
-"""Every HMAC case of the token vectors, and every password vector, gets its verdict through the public API."""
+"""Every HMAC case of the token vectors gets its verdict through the public API."""
 
 import json
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import pytest
 
 from fastapi_patterns.exceptions import ConfigurationError
-from fastapi_patterns.security import PasswordHasher, TokenCodec, TokenConfig, TokenError
+from fastapi_patterns.security import TokenCodec, TokenConfig, TokenError
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 TOKENS = json.loads((VECTORS / "jwt_tokens.json").read_text())
@@ -19,9 +18,6 @@ HMAC_CASES = [
     for case in TOKENS["cases"]
     if case.get("key", "").startswith("hs") and all(name.startswith("HS") for name in case["algorithms"])
 ]
-PASSWORDS = json.loads((VECTORS / "passwords.json").read_text())["cases"]
-if published := os.environ.get("PUBLISHED_PASSWORDS"):
-    PASSWORDS += json.loads(Path(published).read_text())["cases"]
 
 
 def _token(case: dict[str, Any]) -> Any:
@@ -55,21 +51,3 @@ def test_token(case: dict[str, Any]) -> None:
         assert accepted is (case["expect"] == "accept"), case["reason"]
     else:
         assert isinstance(accepted, bool)
-
-
-@pytest.mark.parametrize("case", PASSWORDS, ids=lambda case: case["id"])
-def test_password(case: dict[str, Any]) -> None:
-    """The password matches its hash or not as the vector says, and nothing is raised."""
-    hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-    password: str | bytes
-    if "password_hex" in case:
-        password = bytes.fromhex(case["password_hex"])
-    elif "password_gen" in case:
-        password = case["password_gen"]["unit"] * case["password_gen"]["n"]
-    else:
-        password = case["password"]
-    matched = hasher.verify(password, case["hash"])
-    if case["expect"] in (True, False):
-        assert matched is case["expect"], case["note"]
-    else:
-        assert isinstance(matched, bool)
