@@ -19,6 +19,7 @@ from fastapi_patterns.security.errors import (  # noqa: E402
     TokenMalformedError,
     TokenSignatureError,
 )
+from fastapi_patterns.security.hashers import GuardedHasher, Hasher  # noqa: E402
 from fastapi_patterns.security.password_params import Argon2Params, BcryptParams  # noqa: E402
 from fastapi_patterns.security.passwords import PasswordHasher, hash_password, verify_password  # noqa: E402
 from fastapi_patterns.security.tokens import (  # noqa: E402
@@ -32,6 +33,8 @@ __all__ = [
     "Argon2Params",
     "BcryptParams",
     "Claims",
+    "GuardedHasher",
+    "Hasher",
     "PasswordError",
     "PasswordHasher",
     "TokenClaimsError",
