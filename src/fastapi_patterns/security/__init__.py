@@ -21,6 +21,7 @@ from fastapi_patterns.security.errors import (  # noqa: E402
 )
 from fastapi_patterns.security.hashers import GuardedHasher, Hasher  # noqa: E402
 from fastapi_patterns.security.password_params import Argon2Params, BcryptParams  # noqa: E402
+from fastapi_patterns.security.password_policy import PasswordPolicy  # noqa: E402
 from fastapi_patterns.security.passwords import PasswordHasher, hash_password, verify_password  # noqa: E402
 from fastapi_patterns.security.tokens import (  # noqa: E402
     TokenCodec,
@@ -37,6 +38,7 @@ __all__ = [
     "Hasher",
     "PasswordError",
     "PasswordHasher",
+    "PasswordPolicy",
     "TokenClaimsError",
     "TokenCodec",
     "TokenConfig",
