@@ -5,11 +5,16 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import database, imports, middleware
+from benchmarks import database, imports, middleware, passwords
 from benchmarks.harness import Result, measure
 from benchmarks.report import conditions, table
 
-SUITES = {"database": database.suite, "imports": imports.suite, "middleware": middleware.suite}
+SUITES = {
+    "database": database.suite,
+    "imports": imports.suite,
+    "middleware": middleware.suite,
+    "passwords": passwords.suite,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
