@@ -1,6 +1,8 @@
 """Hashing from coroutines and threads: bounded, safe to cancel, and bound to no event loop."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -119,6 +121,29 @@ def test_a_cancelled_caller_does_not_free_the_slot() -> None:
 
     asyncio.run(cancel())
     assert (first.calls, dropped.calls, last.calls) == (1, 0, 1)
+
+
+MEASURE = """
+import asyncio, resource, sys
+from fastapi_patterns.security import Argon2Params, PasswordHasher
+
+hasher = PasswordHasher(Argon2Params(memory_cost=32 * 1024, time_cost=2), max_concurrency=2)
+stored = hasher.hash("x")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+async def logins():
+    return await asyncio.gather(*(hasher.averify("x", stored) for _ in range(20)))
+
+assert asyncio.run(logins()) == [True] * 20
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux")
+def test_the_memory_of_many_logins_is_that_of_the_slots() -> None:
+    """Twenty at once over two slots take one hash more than one at a time, not nineteen."""
+    more = int(subprocess.check_output([sys.executable, "-c", MEASURE], text=True))
+    assert more < 32 + 24  # MiB: a second hash, and some for threads
 
 
 def test_one_hasher_serves_many_event_loops(hasher: PasswordHasher) -> None:
