@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import (
     Argon2Params,
     BcryptParams,
@@ -23,6 +24,7 @@ from fastapi_patterns.security import (
     PasswordHasher,
     _argon2,
     _bcrypt,
+    _legacy,
     hash_password,
     verify_password,
 )
@@ -220,6 +222,35 @@ def test_a_hash_without_a_salt_never_matches(scheme: str, hasher: PasswordHasher
     assert len(argon2_checks) == 1
 
 
+@pytest.mark.parametrize("scheme", _legacy.UNSALTED)
+def test_a_hash_without_a_salt_matches_when_its_scheme_is_named(scheme: str, hasher: PasswordHasher) -> None:
+    """Only the named one, and after a success there is an argon2id hash to store; all else stays refused."""
+    stored = passlib_hash(scheme, **({"truncate_error": False} if scheme == "lmhash" else {}))
+    named = PasswordHasher(Argon2Params.FOR_TESTS_ONLY, also_unsalted=[scheme])
+    assert hasher.verify(PASSWORD, stored) is False
+    assert named.verify("wrong", stored) is False
+    assert named.verify(PASSWORD, stored + "\n") is False
+    matched, renewed = named.verify_and_update(PASSWORD, stored)
+    assert (matched, str(renewed)[:10]) == (True, "$argon2id$")
+    names = [name for name in _legacy.UNSALTED if name not in (scheme, *_legacy.LOOKALIKES)]
+    others = PasswordHasher(Argon2Params.FOR_TESTS_ONLY, also_unsalted=names)
+    assert others.verify(PASSWORD, stored) is False
+    assert named.verify(PASSWORD, passlib_hash("md5_crypt", salt="")) is False
+
+
+@pytest.mark.parametrize("names", [["plaintext"], ["hex_md5", "md5_crypt"], "hex_md5", ["bcrypt"]])
+def test_only_known_schemes_can_be_named(names: Any) -> None:
+    """The message lists what can be; one text is no list; plain text never is."""
+    with pytest.raises(ConfigurationError, match=r"also_unsalted takes a list of names out of hex_md5, .*; got"):
+        PasswordHasher(also_unsalted=names)
+
+
+def test_schemes_that_look_alike_are_not_named_together() -> None:
+    """MD5, LM and NT are 32 digits all three: only the first would be tried."""
+    with pytest.raises(ConfigurationError, match=r"one of hex_md5, lmhash, nthash, .*; got \['hex_md5', 'nthash'\]"):
+        PasswordHasher(also_unsalted=["hex_md5", "nthash"])
+
+
 def test_a_new_hash_is_argon2id_of_the_recommended_strength() -> None:
     """The default parameters are those of RFC 9106, above the minimum of ASVS 5.0."""
     asked = argon2.extract_parameters(PasswordHasher().hash(PASSWORD))
@@ -373,6 +404,7 @@ def test_a_hash_that_asks_for_too_much_is_not_computed(
     stored: str, hasher: PasswordHasher, argon2_checks: list[bytes]
 ) -> None:
     """One bad row must not cost gigabytes or minutes: it is refused at the cost of a real verification."""
+    assert hasher._find(stored) is None
     assert hasher.verify("a password", stored) is False
     assert len(argon2_checks) == 1
 

@@ -1,10 +1,10 @@
-"""Hashes that older software made, verified through passlib: a closed list, all of them salted.
+"""Hashes that older software made, verified through passlib: a closed list; without a salt only those that are named.
 
 passlib is imported on first use. Its argon2 and bcrypt handlers are never used (see `_argon2` and `_bcrypt`).
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from fastapi_patterns.security import _scrypt
 from fastapi_patterns.security._stored import Stored, powers
 
-__all__ = ["parse"]
+__all__ = ["LOOKALIKES", "UNSALTED", "parse"]
 
 # Beyond these an attacker who can write one hash row keeps a worker busy for minutes. Rounds, by scheme: about a second
 # of each. passlib computes sun_md5_crypt in Python, and bsdi_crypt too where there is no `crypt`.
@@ -49,8 +49,23 @@ _FIXED_COST = (
     "mssql2005",
     "oracle11",
 )
-# Left out on purpose: what has no salt, can be read back (cisco_type7), folds case (mssql2000), needs the user's name
-# (postgres_md5 and others), or can be taken for another scheme (bigcrypt, crypt16).
+# Without a salt one computation tries a password on every user, and tables do the rest.
+UNSALTED = (
+    "hex_md5",
+    "hex_sha1",
+    "hex_sha256",
+    "hex_sha512",
+    "ldap_md5",
+    "ldap_sha1",
+    "lmhash",
+    "mysql323",
+    "mysql41",
+    "nthash",
+)
+# These are 32 digits all three.
+LOOKALIKES = ("hex_md5", "lmhash", "nthash")
+# Left out on purpose: what is no hash (plaintext), can be read back (cisco_type7), folds case (mssql2000), needs the
+# user's name (postgres_md5 and others), or can be taken for another scheme (bigcrypt, crypt16).
 _SCHEMES = (*_MAX_ROUNDS, *_FIXED_COST, "scrypt")
 # How passlib writes for LDAP what it writes elsewhere with the other prefix.
 _LDAP_FORMS = {
@@ -73,20 +88,21 @@ def _handlers() -> Mapping[str, Any]:
         warnings.simplefilter("ignore", DeprecationWarning)
         from passlib.registry import get_crypt_handler
 
-        return {scheme: get_crypt_handler(scheme) for scheme in _SCHEMES}
+        return {scheme: get_crypt_handler(scheme) for scheme in (*_SCHEMES, *UNSALTED)}
 
 
-def parse(text: str, *, truncate: bool) -> Stored | None:
+def parse(text: str, *, truncate: bool, unsalted: Collection[str] = ()) -> Stored | None:
     """Take apart a hash of one of the schemes; None for what is malformed, without a salt, or too costly.
 
     Args:
         text: The hash.
         truncate: Let a longer password match a DES hash by its first 8 bytes, as the software that made it did.
+        unsalted: Names out of `UNSALTED` that are read too.
     """
     for ldap, plain in _LDAP_FORMS.items():
         if text.startswith(ldap):
             text = plain + text.removeprefix(ldap)
-    handler, parsed = _read(text)
+    handler, parsed = _read(text, (*_SCHEMES, *unsalted))
     if handler is None:
         return None
     scheme = handler.name
@@ -98,7 +114,7 @@ def parse(text: str, *, truncate: bool) -> Stored | None:
             "scrypt", _scrypt.work_of(n, r, p), lambda password: _verify(handler, password, text), _scrypt.spend
         )
     rounds = getattr(parsed, "rounds", None) or 1
-    if not parsed.salt or rounds > _MAX_ROUNDS.get(scheme, rounds):
+    if (scheme not in UNSALTED and not parsed.salt) or rounds > _MAX_ROUNDS.get(scheme, rounds):
         return None
     work = 1 << rounds if getattr(handler, "rounds_cost", "") == "log2" else rounds
 
@@ -111,13 +127,14 @@ def parse(text: str, *, truncate: bool) -> Stored | None:
     return Stored(scheme, work, verify, lambda work, length: _spend(handler, work, length))
 
 
-def _read(text: str) -> tuple[Any, Any]:
+def _read(text: str, schemes: Iterable[str]) -> tuple[Any, Any]:
     """Find the handler that can read a hash: `$p5k2$` begins those of two, which differ in how they write salts.
 
     What the handler would write must be what was read: passlib's parsers also take `+1000` and `1_000` for rounds, and
     characters behind some digests. Hex may be in either case.
     """
-    for handler in _handlers().values():
+    for scheme in schemes:
+        handler = _handlers()[scheme]
         with suppress(Exception):  # passlib's parsers answer malformed hashes with ValueError, TypeError, IndexError
             if handler.identify(text):
                 parsed = handler.from_string(text)

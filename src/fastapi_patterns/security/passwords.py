@@ -5,8 +5,10 @@ answer nor its time tells which accounts exist. Passwords are taken exactly as t
 """
 
 import re
+from collections.abc import Collection
 from functools import cache
 
+from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _argon2, _bcrypt, _legacy, _scrypt
 from fastapi_patterns.security._slots import Slots
 from fastapi_patterns.security._stored import Spend, Stored
@@ -36,11 +38,14 @@ class PasswordHasher:
         truncate_bcrypt: Let a bcrypt hash match by the first 72 bytes of a longer password. bcrypt before
             version 5 hashed such passwords that way; set it when an application's users may have them. DES crypt
             does the same with 8 bytes.
+        also_unsalted: Schemes without a salt that are verified too, by passlib's names: `"hex_md5"`, `"nthash"` and
+            others. A leaked table of these is as good as its passwords, so that they have to be named.
         max_concurrency: How many hashes are computed at once; others wait. One takes `memory_cost`: 4 take 256 MiB with
             the default parameters, however many logins arrive.
 
     Raises:
-        ConfigurationError: `max_concurrency` is less than 1.
+        ConfigurationError: `max_concurrency` is less than 1, or `also_unsalted` holds an unknown name
+            or two schemes that cannot be told apart.
 
     Source: the defaults are the second recommended option of RFC 9106 section 4, above the minimum of ASVS 5.0.
     """
@@ -50,12 +55,15 @@ class PasswordHasher:
         params: Argon2Params | BcryptParams = Argon2Params.RFC9106,
         *,
         truncate_bcrypt: bool = False,
+        also_unsalted: Collection[str] = (),
         max_concurrency: int = 4,
     ) -> None:
+        _check_names(also_unsalted)
         self._params = params
         self._argon2 = params if isinstance(params, Argon2Params) else None
         self._bcrypt = params if isinstance(params, BcryptParams) else None
         self._truncate = truncate_bcrypt
+        self._unsalted = tuple(also_unsalted)
         self._max_concurrency = max_concurrency
         self._slots = Slots(max_concurrency)
         own = _argon2.own(params) if isinstance(params, Argon2Params) else _bcrypt.own(params)
@@ -155,7 +163,7 @@ class PasswordHasher:
         return (
             _bcrypt.parse(text, self._bcrypt, truncate=self._truncate)
             or _scrypt.parse(text)
-            or _legacy.parse(text, truncate=self._truncate)
+            or _legacy.parse(text, truncate=self._truncate, unsalted=self._unsalted)
         )
 
     def _meet(self, stored: Stored) -> None:
@@ -172,6 +180,17 @@ class PasswordHasher:
 
     def __repr__(self) -> str:
         return f"PasswordHasher({self._params!r}, max_concurrency={self._max_concurrency})"
+
+
+def _check_names(unsalted: Collection[str]) -> None:
+    if isinstance(unsalted, str) or not {*_legacy.UNSALTED}.issuperset(unsalted):
+        raise ConfigurationError(
+            f"also_unsalted takes a list of names out of {', '.join(_legacy.UNSALTED)}; got {unsalted!r}"
+        )
+    if len({*_legacy.LOOKALIKES}.intersection(unsalted)) > 1:
+        raise ConfigurationError(
+            f"also_unsalted takes one of {', '.join(_legacy.LOOKALIKES)}, which cannot be told apart; got {unsalted!r}"
+        )
 
 
 def _encoded(password: object) -> bytes:
