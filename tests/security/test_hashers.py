@@ -135,6 +135,14 @@ def test_an_unknown_user_costs_one_check(stored: Any, password: str) -> None:
     assert len([each for each in hasher.checked if each == "another password"]) == 1
 
 
+def test_a_password_that_is_too_long_is_not_given_to_the_hasher() -> None:
+    """What a request can make it digest is bounded."""
+    hasher = PwdlibLike()
+    guarded = GuardedHasher(hasher)
+    assert guarded.verify("x" * 4097, guarded.hash(PASSWORD)) is False
+    assert hasher.checked == ["another password"]
+
+
 @pytest.mark.parametrize("password", ["\ud800", "x" * 4097, "refused", None])
 def test_what_cannot_be_hashed_is_a_password_error(password: Any) -> None:
     """Ours says so in words, and the hasher's own words, which may hold the password, are not shown."""

@@ -377,7 +377,7 @@ def test_a_real_check_is_not_doubled(hasher: PasswordHasher, argon2_checks: list
         "$pbkdf2-sha256$999999999$MDEyMzQ1Njc4OWFiY2RlZg$" + "." * 43,
         "pbkdf2_sha256$999999999$salt$" + "A" * 43 + "=",
         "$scrypt$ln=24,r=8,p=1$MDEyMzQ1Njc4OWFiY2RlZg$" + "A" * 43,
-        "$scrypt$ln=4,r=8,p=999$MDEyMzQ1Njc4OWFiY2RlZg$" + "A" * 43,
+        "$scrypt$ln=12,r=8,p=999$MDEyMzQ1Njc4OWFiY2RlZg$" + "A" * 43,
         "$P$S" + "." * 30,
         "$sha1$999999999$salt$" + "." * 28,
         "$md5,rounds=999999999$salt$$" + "." * 22,
