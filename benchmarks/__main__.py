@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import database, imports, middleware, tokens
+from benchmarks import database, imports, middleware, passwords, tokens
 from benchmarks.harness import Result, measure
 from benchmarks.report import conditions, table
 
@@ -13,6 +13,7 @@ SUITES = {
     "database": database.suite,
     "imports": imports.suite,
     "middleware": middleware.suite,
+    "passwords": passwords.suite,
     "tokens": tokens.suite,
 }
 

@@ -10,7 +10,17 @@ from benchmarks.harness import Result, Suite
 
 __all__ = ["conditions", "table"]
 
-_PACKAGES = ("fastapi-patterns", "fastapi", "starlette", "pydantic", "sqlalchemy", "python-jose", "httpx2")
+_PACKAGES = (
+    "fastapi-patterns",
+    "fastapi",
+    "starlette",
+    "pydantic",
+    "sqlalchemy",
+    "python-jose",
+    "httpx2",
+    "argon2-cffi",
+    "bcrypt",
+)
 
 
 def conditions() -> str:

@@ -16,9 +16,9 @@ Login = Callable[..., dict[str, str]]
 def cheap_passwords(fastapi_app: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash with parameters that are only good for tests."""
     from examples.service import accounts
-    from fastapi_patterns import PasswordHasher
+    from fastapi_patterns.security import Argon2Params, PasswordHasher
 
-    monkeypatch.setattr(accounts, "passwords", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    monkeypatch.setattr(accounts, "passwords", PasswordHasher(Argon2Params.FOR_TESTS_ONLY))
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from jose import jwt
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import (
+    Argon2Params,
     InsecureLegacyTokens,
     Key,
     PasswordHasher,
@@ -65,7 +66,7 @@ def test_a_token_and_a_password_of_older_code_survive_the_move() -> None:
     """Nobody is logged out, and nobody has to set a new password."""
     assert codec().decode(old()).sub == "7"
     stored = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
-    assert PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).verify_and_update("correct horse", stored)[0]
+    assert PasswordHasher(Argon2Params.FOR_TESTS_ONLY).verify_and_update("correct horse", stored)[0]
 
 
 def test_new_tokens_are_new_tokens() -> None:

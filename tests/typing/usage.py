@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Annotated, assert_type
 
 from fastapi import Depends, FastAPI, Request
+from passlib.context import CryptContext
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -38,6 +39,7 @@ from fastapi_patterns import (
     verify_password,
 )
 from fastapi_patterns.auth import CurrentUserDependency
+from fastapi_patterns.security import Argon2Params, BcryptParams, GuardedHasher, Hasher, PasswordPolicy
 
 
 class Account(BaseModel):
@@ -113,6 +115,18 @@ assert_type(decode_token("x").sub, str)
 assert_type(hash_password("x"), str)
 assert_type(verify_password("x", None), bool)
 assert_type(PasswordHasher().verify_and_update("x", "y"), tuple[bool, str | None])
+PasswordHasher(BcryptParams(scheme="bcrypt", rounds=12))
+PasswordHasher(BcryptParams(scheme="md5"))  # type: ignore[arg-type]
+existing: list[Hasher] = [PasswordHasher(Argon2Params.OWASP), CryptContext(["argon2"])]
+assert_type([GuardedHasher(each).verify("x", None) for each in existing], list[bool])
+PasswordPolicy(blocklist={"x"}, is_breached=lambda password: password == "x").check("x", words=["x", None])
+
+
+async def hash_in_threads() -> None:
+    """Coroutines have the types of their functions."""
+    assert_type(await PasswordHasher().ahash("x"), str)
+    assert_type(await PasswordHasher().averify("x", b"y"), bool)
+    assert_type(await PasswordHasher().averify_and_update("x", None), tuple[bool, str | None])
 
 
 def send_email(address: str, *, subject: str) -> None:

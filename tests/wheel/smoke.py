@@ -93,6 +93,7 @@ def standard() -> None:
         install_stack,
         make_current_user,
     )
+    from fastapi_patterns.security import Argon2Params
 
     class Base(DeclarativeBase):
         pass
@@ -105,7 +106,7 @@ def standard() -> None:
     database = Database("sqlite://", metadata=Base.metadata)
     other = AsyncDatabase("sqlite://", metadata=Base.metadata)
     tokens = TokenCodec(TokenConfig.from_env())
-    passwords = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    passwords = PasswordHasher(Argon2Params.FOR_TESTS_ONLY)
 
     def load_user(claims: Claims, session: Annotated[Session, Depends(database.session)]) -> User | None:
         return session.get(User, int(claims.sub))

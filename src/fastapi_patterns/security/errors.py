@@ -9,7 +9,7 @@ The tree::
     │   ├── TokenExpiredError      `exp` has passed
     │   ├── TokenClaimsError       another claim is missing or wrong; `.claim` names it
     │   └── RefreshReuseError      a refresh token was used twice (in `refresh`)
-    └── PasswordError              a password that cannot be hashed
+    └── PasswordError              a password that cannot be hashed, or that the policy refuses
 
 The text of a `TokenError` is for logs: it says what is wrong and never holds the token or a claim's value.
 A client gets one text for all of them.
@@ -57,4 +57,4 @@ class TokenClaimsError(TokenError):
 
 
 class PasswordError(PatternsError):
-    """A password cannot be hashed: it is not text that UTF-8 can carry."""
+    """A password is refused: it cannot be hashed as it is, or the policy does not take it. The text never holds it."""

@@ -5,168 +5,199 @@ answer nor its time tells which accounts exist. Passwords are taken exactly as t
 """
 
 import re
+from collections.abc import Collection
 from functools import cache
 
-import argon2
-from argon2.exceptions import InvalidHashError
-
 from fastapi_patterns.exceptions import ConfigurationError
-from fastapi_patterns.security import _bcrypt, _legacy
+from fastapi_patterns.security import _argon2, _bcrypt, _legacy, _scrypt
+from fastapi_patterns.security._slots import Slots
+from fastapi_patterns.security._stored import Spend, Stored
+from fastapi_patterns.security._text import MAX_PASSWORD_CHARS, encode, stored_text
 from fastapi_patterns.security.errors import PasswordError
+from fastapi_patterns.security.password_params import Argon2Params, BcryptParams
 
 __all__ = ["PasswordHasher", "hash_password", "verify_password"]
 
-# What a stored hash may ask for before it is refused unchecked: 1 GiB, 16 passes, 16 lanes; bcrypt cost 15 is
-# about two seconds. Without a cap one bad row costs gigabytes (m=4194304 takes 4.1 GiB).
-_MAX_MEMORY_KIB, _MAX_PASSES, _MAX_LANES = 1_048_576, 16, 16
-_MAX_BCRYPT_ROUNDS = 15
-# What LDAP servers write in front of a hash in its usual form (RFC 2307 section 5.3).
-_LDAP_WORD = re.compile(r"\{(crypt|argon2)\}", re.IGNORECASE)
-# passlib's own limit for every scheme, and a bound on what a request can make a worker digest.
-_MAX_PASSWORD_CHARS = 4096
+# What others write in front of a hash in its usual form: LDAP servers (RFC 2307 section 5.3) and Spring Security.
+_WORD = re.compile(r"\{(crypt|argon2|bcrypt)\}", re.IGNORECASE)
 
 
 class PasswordHasher:
-    """Hashes with argon2id, and verifies whatever the application's users already have.
+    """Hashes with argon2id or bcrypt, and verifies whatever the application's users already have.
 
     Verified: argon2 of every kind, bcrypt of every kind (`$2a$`, `$2b$`, `$2y$`, Django's, passlib's bcrypt_sha256),
-    and through passlib every scheme that has a salt: pbkdf2 in all its forms, scrypt, the crypt schemes, phpass,
-    Django's and LDAP's salted ones and more; the page on passwords lists them.
+    scrypt as passlib, Django and Werkzeug write it, and through passlib every scheme that has a salt: pbkdf2 in all its
+    forms, the crypt schemes, phpass, Django's and LDAP's salted ones and more; the page on passwords lists them.
+
+    A failed check, an unknown user's included, costs one check of what this hasher writes and one of each other kind
+    of hash that it has met: equal work, whichever kind the stored hash is of, and none is skipped.
 
     Args:
-        time_cost: Passes over the memory.
-        memory_cost: Memory of one call in KiB. The default takes 64 MiB and about 100 to 300 ms.
-        parallelism: Lanes.
+        params: The scheme and cost of new hashes: `Argon2Params.RFC9106` (the default), `Argon2Params.OWASP`,
+            `BcryptParams(rounds=12)`, or `Argon2Params.FOR_TESTS_ONLY` in tests.
         truncate_bcrypt: Let a bcrypt hash match by the first 72 bytes of a longer password. bcrypt before
             version 5 hashed such passwords that way; set it when an application's users may have them. DES crypt
             does the same with 8 bytes.
+        also_unsalted: Schemes without a salt that are verified too, by passlib's names: `"hex_md5"`, `"nthash"` and
+            others. A leaked table of these is as good as its passwords, so that they have to be named.
+        max_concurrency: How many hashes are computed at once; others wait. One takes `memory_cost`: 4 take 256 MiB with
+            the default parameters, however many logins arrive.
 
     Raises:
-        ConfigurationError: A parameter is out of argon2's range.
+        ConfigurationError: `max_concurrency` is less than 1, or `also_unsalted` holds an unknown name
+            or two schemes that cannot be told apart.
 
     Source: the defaults are the second recommended option of RFC 9106 section 4, above the minimum of ASVS 5.0.
     """
 
     def __init__(
         self,
+        params: Argon2Params | BcryptParams = Argon2Params.RFC9106,
         *,
-        time_cost: int = 3,
-        memory_cost: int = 65536,
-        parallelism: int = 4,
         truncate_bcrypt: bool = False,
+        also_unsalted: Collection[str] = (),
+        max_concurrency: int = 4,
     ) -> None:
-        if time_cost < 1 or parallelism < 1 or memory_cost < 8 * parallelism:
-            raise ConfigurationError(
-                "argon2 needs time_cost >= 1, parallelism >= 1 and memory_cost (KiB) >= 8 * parallelism; "
-                f"got time_cost={time_cost}, memory_cost={memory_cost}, parallelism={parallelism}"
-            )
-        self._argon2 = argon2.PasswordHasher(time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism)
-        self._truncate_bcrypt = truncate_bcrypt
-        self._unmatchable: str | None = None
+        _check_names(also_unsalted)
+        self._params = params
+        self._argon2 = params if isinstance(params, Argon2Params) else None
+        self._bcrypt = params if isinstance(params, BcryptParams) else None
+        self._truncate = truncate_bcrypt
+        self._unsalted = tuple(also_unsalted)
+        self._max_concurrency = max_concurrency
+        self._slots = Slots(max_concurrency)
+        own = _argon2.own(params) if isinstance(params, Argon2Params) else _bcrypt.own(params)
+        # Of each kind the most work that was met, and how to do it: of what is written from the start.
+        self._costliest: dict[str, tuple[int, Spend]] = {own.kind: (own.work, own.spend)}
 
     def hash(self, password: str | bytes) -> str:
-        """Hash a password with argon2id and a fresh salt.
+        """Hash a password with a fresh salt.
 
         Raises:
-            PasswordError: The text holds lone surrogates or is longer than 4,096 characters.
+            PasswordError: The text holds lone surrogates or is longer than 4,096 characters; or the scheme is plain
+                bcrypt and the password has more than 72 bytes or holds NUL.
         """
-        encoded = _encode(password)
-        if encoded is None:
-            raise PasswordError(f"a password must be valid Unicode text of at most {_MAX_PASSWORD_CHARS} characters")
-        return self._argon2.hash(encoded)
+        encoded = _encoded(password)
+        return self._slots.run(lambda: self._hash(encoded))
 
     def verify(self, password: str | bytes, hash: str | bytes | None) -> bool:  # noqa: A002 (the field's word)
         """Tell whether `password` is the one behind `hash`, which may be bytes, as a binary column gives it.
 
         Never raises on bad input: an empty, unknown or damaged hash is False, and so is None or anything else that is
-        no text. Those cost one real argon2id check, so that a login for an unknown user (`verify(password, None)`)
-        takes as long as another.
+        no text. Those cost a real check, so that a login for an unknown user (`verify(password, None)`) takes as long
+        as another.
         """
-        encoded, text = _encode(password), _text(hash)
-        answer = None if encoded is None or not text else self._verdict(encoded, text)
-        if answer is None:
-            self._spend(encoded)
-            return False
-        return answer
+        return self._slots.run(lambda: self._verify(password, hash))
 
     def verify_and_update(
         self,
         password: str | bytes,
         hash: str | bytes | None,  # noqa: A002
     ) -> tuple[bool, str | None]:
-        """Verify, and hash anew when the stored hash is of an older scheme or another cost.
+        """Verify, and hash anew when `needs_update` says so.
 
         Returns:
             `(ok, new_hash)`: store `new_hash` when it is not None. It is only ever made after a success.
         """
-        if not self.verify(password, hash):
-            return False, None
-        return True, self.hash(password) if hash is None or self.needs_update(hash) else None
+        return self._slots.run(lambda: self._verify_and_update(password, hash))
 
     def needs_update(self, hash: str | bytes) -> bool:  # noqa: A002
-        """Tell whether a hash is of another scheme or other parameters than this hasher writes."""
-        try:
-            return self._argon2.check_needs_rehash(_text(hash) or "")
-        except InvalidHashError:
-            return True
+        """Tell whether a hash is of another scheme or form than this hasher writes, or cheaper.
 
-    def _verdict(self, encoded: bytes, text: str) -> bool | None:
-        """Give the verdict, or None when the hash cannot be checked at all."""
-        if found := _LDAP_WORD.match(text):
+        A hash of the same scheme that costs more is left as it is: no login makes a hash weaker.
+        """
+        text = stored_text(hash) or ""
+        if isinstance(self._params, Argon2Params):
+            return _argon2.needs_update(text, self._params)
+        return _bcrypt.needs_update(text, self._params)
+
+    async def ahash(self, password: str | bytes) -> str:
+        """Do what `hash` does, in a thread: of `max_concurrency` together with all other calls."""
+        encoded = _encoded(password)
+        return await self._slots.arun(lambda: self._hash(encoded))
+
+    async def averify(self, password: str | bytes, hash: str | bytes | None) -> bool:  # noqa: A002
+        """Do what `verify` does, in a thread: of `max_concurrency` together with all other calls."""
+        return await self._slots.arun(lambda: self._verify(password, hash))
+
+    async def averify_and_update(
+        self,
+        password: str | bytes,
+        hash: str | bytes | None,  # noqa: A002
+    ) -> tuple[bool, str | None]:
+        """Do what `verify_and_update` does, in a thread: of `max_concurrency` together with all other calls."""
+        return await self._slots.arun(lambda: self._verify_and_update(password, hash))
+
+    def _hash(self, encoded: bytes) -> str:
+        if isinstance(self._params, Argon2Params):
+            return _argon2.write(encoded, self._params)
+        return _bcrypt.write(encoded, self._params)
+
+    def _verify(self, password: object, hash: object) -> bool:  # noqa: A002
+        encoded, text = encode(password), stored_text(hash)
+        stored = None if text is None else self._find(text)
+        if stored is not None:
+            self._meet(stored)
+        verdict = None if stored is None or encoded is None else stored.verify(encoded)
+        if not verdict:
+            self._top_up(None if verdict is None else stored, 0 if encoded is None else len(encoded))
+        return verdict is True
+
+    def _verify_and_update(self, password: object, hash: str | bytes | None) -> tuple[bool, str | None]:  # noqa: A002
+        if not self._verify(password, hash) or hash is None:
+            return False, None
+        if not self.needs_update(hash):
+            return True, None
+        try:
+            return True, self._hash(_encoded(password))
+        except PasswordError:  # plain bcrypt cannot hold it; the hash that does stays
+            return True, None
+
+    def _find(self, text: str) -> Stored | None:
+        """Take a hash apart; None for one that cannot be checked at all."""
+        if found := _WORD.match(text):
             text = text[found.end() :]
         if text.startswith(("$argon2", "argon2$argon2")):
             # Django writes a word of its own in front of the standard form.
-            return _verify_argon2(encoded, text.removeprefix("argon2"))
-        try:
-            if target := _bcrypt.parse(text):
-                affordable = target.rounds <= _MAX_BCRYPT_ROUNDS
-                return _bcrypt.verify(encoded, target, truncate=self._truncate_bcrypt) if affordable else None
-            return _legacy.verify(encoded, text, truncate=self._truncate_bcrypt)
-        except Exception:  # passlib answers damaged hashes with IndexError and others too
-            return None
+            return _argon2.parse(text.removeprefix("argon2"), self._argon2)
+        return (
+            _bcrypt.parse(text, self._bcrypt, truncate=self._truncate)
+            or _scrypt.parse(text)
+            or _legacy.parse(text, truncate=self._truncate, unsalted=self._unsalted)
+        )
 
-    def _spend(self, encoded: bytes | None) -> None:
-        if self._unmatchable is None:
-            self._unmatchable = self._argon2.hash("a password that nobody has")
-        _verify_argon2(encoded or b"", self._unmatchable)
+    def _meet(self, stored: Stored) -> None:
+        """Remember the costliest check of each kind, nothing of the hash; a lost race is made up for at the next."""
+        if stored.work > self._costliest.get(stored.kind, (0, None))[0]:
+            self._costliest = {**self._costliest, stored.kind: (stored.work, stored.spend)}
+
+    def _top_up(self, done: Stored | None, length: int) -> None:
+        """Do what is left of one check of every kind after the one that was done."""
+        for kind, (work, spend) in self._costliest.items():
+            left = work - (done.work if done is not None and done.kind == kind else 0)
+            if left > 0:
+                spend(left, length)
 
     def __repr__(self) -> str:
-        made = self._argon2
-        return (
-            f"PasswordHasher(time_cost={made.time_cost}, memory_cost={made.memory_cost}, "
-            f"parallelism={made.parallelism})"
+        return f"PasswordHasher({self._params!r}, max_concurrency={self._max_concurrency})"
+
+
+def _check_names(unsalted: Collection[str]) -> None:
+    if isinstance(unsalted, str) or not {*_legacy.UNSALTED}.issuperset(unsalted):
+        raise ConfigurationError(
+            f"also_unsalted takes a list of names out of {', '.join(_legacy.UNSALTED)}; got {unsalted!r}"
+        )
+    if len({*_legacy.LOOKALIKES}.intersection(unsalted)) > 1:
+        raise ConfigurationError(
+            f"also_unsalted takes one of {', '.join(_legacy.LOOKALIKES)}, which cannot be told apart; got {unsalted!r}"
         )
 
 
-def _encode(password: object) -> bytes | None:
-    if not isinstance(password, (str, bytes)) or len(password) > _MAX_PASSWORD_CHARS:
-        return None
-    try:
-        return password.encode() if isinstance(password, str) else password
-    except UnicodeEncodeError:
-        return None
-
-
-def _text(stored: object) -> str | None:
-    """Read a stored hash, which a binary column gives as bytes or a memoryview."""
-    if isinstance(stored, (bytes, bytearray, memoryview)):
-        try:
-            return bytes(stored).decode("ascii")
-        except UnicodeDecodeError:
-            return None
-    return stored if isinstance(stored, str) else None
-
-
-def _verify_argon2(encoded: bytes, text: str) -> bool | None:
-    try:
-        asked = argon2.extract_parameters(text)
-        if asked.memory_cost > _MAX_MEMORY_KIB or asked.time_cost > _MAX_PASSES or asked.parallelism > _MAX_LANES:
-            return None
-        return argon2.low_level.verify_secret(text.encode(), encoded, asked.type)
-    except argon2.exceptions.VerifyMismatchError:
-        return False
-    except Exception:  # a damaged hash: ValueError, and whatever the C library makes of it
-        return None
+def _encoded(password: object) -> bytes:
+    encoded = encode(password)
+    if encoded is None:
+        raise PasswordError(f"a password must be valid Unicode text of at most {MAX_PASSWORD_CHARS} characters")
+    return encoded
 
 
 @cache
