@@ -24,7 +24,7 @@ from fastapi_patterns.security.keys import Key  # noqa: E402
 from fastapi_patterns.security.legacy_tokens import InsecureLegacyTokens  # noqa: E402
 from fastapi_patterns.security.one_time import OneTimeTokens  # noqa: E402
 from fastapi_patterns.security.passwords import PasswordHasher, hash_password, verify_password  # noqa: E402
-from fastapi_patterns.security.refresh import RefreshPolicy, RefreshReuseError  # noqa: E402
+from fastapi_patterns.security.refresh import RefreshPolicy, RefreshReuseError, RefreshSession  # noqa: E402
 from fastapi_patterns.security.token_config import TokenConfig  # noqa: E402
 from fastapi_patterns.security.tokens import TokenCodec, create_access_token, decode_token  # noqa: E402
 
@@ -39,6 +39,7 @@ __all__ = [
     "PasswordHasher",
     "RefreshPolicy",
     "RefreshReuseError",
+    "RefreshSession",
     "TokenClaimsError",
     "TokenCodec",
     "TokenConfig",

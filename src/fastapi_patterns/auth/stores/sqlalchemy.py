@@ -17,7 +17,21 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, exists, false, insert, null, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    MetaData,
+    String,
+    Table,
+    case,
+    delete,
+    exists,
+    false,
+    insert,
+    null,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -171,13 +185,16 @@ class SqlAlchemyTokenStore:
         end = update(kept).where(kept.c.subject == subject, kept.c.revoked_at.is_(None))
         if keep_sid is not None:
             end = end.where(kept.c.sid != keep_sid)
-        values = {"revoked_at": to_micros(at), "keep_sid": keep_sid, "expires_at": to_micros(expires_at)}
+        until = to_micros(expires_at)
+        values = {"revoked_at": to_micros(at), "keep_sid": keep_sid, "expires_at": until}
+        longer = case((cut.c.expires_at > until, cut.c.expires_at), else_=until)
 
         def work(database: Session) -> None:
             database.execute(end.values(revoked_at=to_micros(at)))
             # One that is there and later, because a clock was set back, ends more and stays.
-            earlier = update(cut).where(cut.c.subject == subject, cut.c.revoked_at <= to_micros(at)).values(values)
-            _write(database, earlier, insert(cut).values(subject=subject, **values))
+            earlier = update(cut).where(cut.c.subject == subject, cut.c.revoked_at <= to_micros(at))
+            change = earlier.values({**values, "expires_at": longer})
+            _write(database, change, insert(cut).values(subject=subject, **values))
 
         await self._run(work)
 
