@@ -305,6 +305,17 @@ async def test_logout_ends_the_session() -> None:
     assert [await login.alive(issued) for issued in (first, second, other)] == [False, False, True]
 
 
+async def test_a_new_login_can_end_the_session_before_it() -> None:
+    """With the refresh token that the client had (ASVS 5.0 7.2.4)."""
+    login = Login()
+    before = await login.sessions.start(7)
+    after = await login.sessions.start(7)
+    await login.sessions.end(before.refresh_token)
+    with pytest.raises(TokenExpiredError):
+        await login.refresh(before)
+    assert [await login.alive(issued) for issued in (before, after)] == [False, True]
+
+
 async def test_a_session_is_ended_by_its_name() -> None:
     """As an access token has it."""
     login = Login()

@@ -27,7 +27,7 @@ from fastapi_patterns.security.one_time import OneTimeTokens  # noqa: E402
 from fastapi_patterns.security.password_params import Argon2Params, BcryptParams  # noqa: E402
 from fastapi_patterns.security.password_policy import PasswordPolicy  # noqa: E402
 from fastapi_patterns.security.passwords import PasswordHasher, hash_password, verify_password  # noqa: E402
-from fastapi_patterns.security.refresh import RefreshPolicy, RefreshReuseError  # noqa: E402
+from fastapi_patterns.security.refresh import RefreshPolicy, RefreshReuseError, RefreshSession  # noqa: E402
 from fastapi_patterns.security.token_config import TokenConfig  # noqa: E402
 from fastapi_patterns.security.tokens import TokenCodec, create_access_token, decode_token  # noqa: E402
 
@@ -47,6 +47,7 @@ __all__ = [
     "PasswordPolicy",
     "RefreshPolicy",
     "RefreshReuseError",
+    "RefreshSession",
     "TokenClaimsError",
     "TokenCodec",
     "TokenConfig",

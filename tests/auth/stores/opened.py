@@ -60,16 +60,17 @@ async def open_store(kind: str, request: pytest.FixtureRequest, folder: Path) ->
     else:
         url = f"sqlite:///{folder / 'store.db'}"
         if kind in (POSTGRES, POSTGRES_ASYNC):
-            url = request.getfixturevalue("postgres_server").url().replace("+psycopg", "")
+            url = request.getfixturevalue("postgres_server").url()
         async with open_sql(url, asynchronous=kind.endswith("-async")) as opened:
             yield opened
 
 
 @asynccontextmanager
-async def open_sql(url: str, *, asynchronous: bool) -> AsyncIterator[Opened]:
+async def open_sql(url: str, *, asynchronous: bool, **options: Any) -> AsyncIterator[Opened]:
     """Open a store on tables of its own in a database."""
+    url = url.replace("+psycopg", "")
     tables = token_store_tables(MetaData(), prefix=f"t{next(_NUMBERS)}_")
-    async with (AsyncDatabase if asynchronous else Database)(url) as database:
+    async with (AsyncDatabase if asynchronous else Database)(url, **options) as database:
         store = SqlAlchemyTokenStore(database, tables=tables)
         await store.create_all()
         yield Opened(store, lambda: _dump_sql(url, tables.sessions.metadata), database)

@@ -206,6 +206,14 @@ async def test_what_has_ended_is_forgotten(store: TokenStore) -> None:
     assert revoked == [True, False]
 
 
+async def test_ending_all_again_is_remembered_for_the_longer_time(store: TokenStore) -> None:
+    """The first end is not forgotten because the second may be."""
+    await store.revoke_subject("7", at=NOW, expires_at=NOW + DAY)
+    await store.revoke_subject("7", at=NOW + SECOND, expires_at=NOW + HOUR)
+    assert await store.delete_expired(now=NOW + HOUR) == 0
+    assert await store.is_revoked(jti=None, sid=None, subject="7", issued_at=NOW + SECOND)
+
+
 async def test_a_swapped_session_is_kept_longer(store: TokenStore) -> None:
     """Until its new end; one that was revoked goes at the old one."""
     short = RefreshPolicy(idle=HOUR)

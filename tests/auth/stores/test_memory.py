@@ -82,16 +82,6 @@ async def test_revocations_end_with_their_time_and_not_before() -> None:
     assert await store.delete_expired(now=NOW + DAY) == 2002
 
 
-@pytest.mark.asyncio
-async def test_ending_all_again_remembers_for_the_longer_time() -> None:
-    """The first end is not forgotten because the second may be."""
-    store = InMemoryTokenStore()
-    await store.revoke_subject("7", at=NOW, expires_at=NOW + DAY)
-    await store.revoke_subject("7", at=NOW + HOUR, expires_at=NOW + 2 * HOUR)
-    assert await store.delete_expired(now=NOW + 2 * HOUR) == 0
-    assert await store.is_revoked(jti=None, sid=None, subject="7", issued_at=NOW)
-
-
 def test_threads_with_event_loops_of_their_own_share_it() -> None:
     """Of 8 loops that swap the same 200 sessions, one wins each, and nothing is lost."""
     store = InMemoryTokenStore()

@@ -1,6 +1,7 @@
 """The store in Valkey: keys that end by themselves, one round trip, scripts that come back, the clients it takes."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,8 +36,11 @@ async def test_every_key_ends_by_itself(valkey_server: ValkeyServer) -> None:
     """With what it stands for, to the millisecond and not before it; none stays for ever."""
     async with redis.asyncio.Redis.from_url(valkey_server.url) as client:
         store, first = RedisTokenStore(client, prefix="ends:"), start_session("7", policy=POLICY, now=NOW).session
+        swapped = start_session("7", policy=POLICY, now=NOW).session
         await store.add_session(first)
         await store.revoke_session(first.sid, at=NOW)
+        await store.add_session(swapped)
+        assert await store.swap_session(swapped, replace(swapped, expires_at=swapped.expires_at + HOUR))
         await store.revoke_session("unknown", at=NOW)
         await store.revoke_token("j", expires_at=NOW + HOUR)
         await store.revoke_subject("7", at=NOW, expires_at=NOW + DAY)
@@ -44,6 +48,7 @@ async def test_every_key_ends_by_itself(valkey_server: ValkeyServer) -> None:
         ends = {key: await client.pexpiretime(key) async for key in client.scan_iter("ends:*")}
     assert ends == {
         f"ends:session:{first.sid}".encode(): _millis(first.expires_at),
+        f"ends:session:{swapped.sid}".encode(): _millis(swapped.expires_at + HOUR),
         b"ends:token:j": _millis(NOW + HOUR),
         b"ends:subject:7": _millis(NOW + DAY),
     }

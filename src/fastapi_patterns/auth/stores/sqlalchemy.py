@@ -17,8 +17,22 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, exists, false, insert, null, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    MetaData,
+    String,
+    Table,
+    case,
+    delete,
+    exists,
+    false,
+    insert,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from fastapi_patterns.auth.stores._kept import CutOff, as_seen, from_micros, is_revoked, to_micros
@@ -32,6 +46,9 @@ __all__ = ["SessionSource", "SqlAlchemyTokenStore", "TokenStoreTables", "token_s
 
 T = TypeVar("T")
 
+# PostgreSQL ends one of two transactions that contradict each other (SERIALIZABLE, REPEATABLE READ) or wait for each
+# other, and wants it run again: then a swap that came second sees so, and is no error of the server.
+_AGAIN, _ATTEMPTS = {"40001", "40P01"}, 5
 # Threads of its own: when all of the others wait for a connection that a session holds, ending that session needs one.
 _THREADS = 10
 _limiter: RunVar[anyio.CapacityLimiter] = RunVar("fastapi_patterns.token_store_threads")
@@ -171,13 +188,16 @@ class SqlAlchemyTokenStore:
         end = update(kept).where(kept.c.subject == subject, kept.c.revoked_at.is_(None))
         if keep_sid is not None:
             end = end.where(kept.c.sid != keep_sid)
-        values = {"revoked_at": to_micros(at), "keep_sid": keep_sid, "expires_at": to_micros(expires_at)}
+        until = to_micros(expires_at)
+        values = {"revoked_at": to_micros(at), "keep_sid": keep_sid, "expires_at": until}
+        longer = case((cut.c.expires_at > until, cut.c.expires_at), else_=until)
 
         def work(database: Session) -> None:
             database.execute(end.values(revoked_at=to_micros(at)))
             # One that is there and later, because a clock was set back, ends more and stays.
-            earlier = update(cut).where(cut.c.subject == subject, cut.c.revoked_at <= to_micros(at)).values(values)
-            _write(database, earlier, insert(cut).values(subject=subject, **values))
+            earlier = update(cut).where(cut.c.subject == subject, cut.c.revoked_at <= to_micros(at))
+            change = earlier.values({**values, "expires_at": longer})
+            _write(database, change, insert(cut).values(subject=subject, **values))
 
         await self._run(work)
 
@@ -219,7 +239,17 @@ class SqlAlchemyTokenStore:
         return f"{type(self).__name__}({self._database!r})"
 
     async def _run(self, work: Callable[[Session], T]) -> T:
-        """Do something in a transaction of its own, and commit it."""
+        """Do something in a transaction of its own, again when the database asks for it."""
+        attempts = _ATTEMPTS
+        while True:
+            try:
+                return await self._once(work)
+            except DBAPIError as error:
+                attempts -= 1
+                if attempts == 0 or getattr(error.orig, "sqlstate", None) not in _AGAIN:
+                    raise
+
+    async def _once(self, work: Callable[[Session], T]) -> T:
         scope = self._database.session_scope()
         if isinstance(scope, AbstractAsyncContextManager):
             async with scope as session:
