@@ -8,6 +8,7 @@ from fastapi_patterns.auth.cookies import AuthCookies
 from fastapi_patterns.auth.csrf import CrossSiteError, CsrfProtection
 from fastapi_patterns.auth.current_user import CurrentUserDependency, make_current_user
 from fastapi_patterns.auth.failures import Failure, Failures
+from fastapi_patterns.auth.jwks import make_jwks_router
 from fastapi_patterns.auth.login import LoginRules, authenticate
 from fastapi_patterns.auth.router import TokenAnswer, make_auth_router
 from fastapi_patterns.auth.sessions import IssuedTokens, LoginSessions
@@ -49,5 +50,6 @@ __all__ = [
     "header_token",
     "make_auth_router",
     "make_current_user",
+    "make_jwks_router",
     "query_token",
 ]

@@ -50,7 +50,13 @@ def read_loader(load: Callable[..., Any], called: str = "load_user", first: str 
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
     ):
         raise ConfigurationError(f"{name} must take the {first} as its first parameter: def {called}({first}, ...)")
-    rest = [parameter for parameter in parameters[1:] if parameter.name not in bound]
+    # What only Python itself can fill by position, and need not, is not for FastAPI: the default of `dict.get`.
+    rest = [
+        parameter
+        for parameter in parameters[1:]
+        if parameter.name not in bound
+        and not (parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is not parameter.empty)
+    ]
     for parameter in rest:
         if parameter.kind in _REFUSED or parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
             raise ConfigurationError(f"{name}: FastAPI cannot fill the parameter {parameter}; name it plainly")

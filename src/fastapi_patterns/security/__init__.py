@@ -20,6 +20,7 @@ from fastapi_patterns.security.errors import (  # noqa: E402
     TokenSignatureError,
 )
 from fastapi_patterns.security.hashers import GuardedHasher, Hasher  # noqa: E402
+from fastapi_patterns.security.issuers import TokensByIssuer  # noqa: E402
 from fastapi_patterns.security.key_sets import KeySet  # noqa: E402
 from fastapi_patterns.security.keys import Key  # noqa: E402
 from fastapi_patterns.security.legacy_tokens import InsecureLegacyTokens  # noqa: E402
@@ -55,6 +56,7 @@ __all__ = [
     "TokenExpiredError",
     "TokenMalformedError",
     "TokenSignatureError",
+    "TokensByIssuer",
     "create_access_token",
     "decode_token",
     "hash_password",
