@@ -11,9 +11,9 @@ from fastapi_patterns.auth.stores.protocol import TokenStore
 from fastapi_patterns.auth.stores.redis import RedisTokenStore
 
 if TYPE_CHECKING:
+    from fastapi_patterns.auth.stores._tables import TokenStoreTables as TokenStoreTables
+    from fastapi_patterns.auth.stores._tables import token_store_tables as token_store_tables
     from fastapi_patterns.auth.stores.sqlalchemy import SqlAlchemyTokenStore as SqlAlchemyTokenStore
-    from fastapi_patterns.auth.stores.sqlalchemy import TokenStoreTables as TokenStoreTables
-    from fastapi_patterns.auth.stores.sqlalchemy import token_store_tables as token_store_tables
 
 __all__ = [
     "InMemoryTokenStore",
