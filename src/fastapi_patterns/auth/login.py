@@ -35,7 +35,7 @@ def _id(user: Any) -> Any:
     return user.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # slots would break LoginRules[User](...)
 class LoginRules(Generic[UserT]):
     """How an application's users log in.
 
