@@ -396,6 +396,7 @@ def test_a_real_check_is_not_doubled(hasher: PasswordHasher, argon2_checks: list
         "scrypt$1048576$salt$8$1$" + "A" * 86 + "==",
         "scrypt$16384$salt$8$9999$" + "A" * 86 + "==",
         "scrypt:1048576:8:1$salt$" + "a" * 128,
+        "scrypt:262144:8:1$salt$" + "a" * 128,
         "pbkdf2:sha256:999999999$salt$" + "a" * 64,
     ],
     ids=lambda stored: stored[:24],
