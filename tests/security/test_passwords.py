@@ -359,6 +359,42 @@ def test_a_mutated_hash_raises_nothing(data: st.DataObject) -> None:
     assert hasher.verify_and_update(PASSWORD, stored)[0] in ((True,) if stored == whole else (True, False))
 
 
+ANY_PASSWORD = st.text(st.characters(codec=None), max_size=90) | st.binary(max_size=90)
+WRITERS = {
+    "argon2id": PasswordHasher(Argon2Params.FOR_TESTS_ONLY),
+    "bcrypt_sha256": PasswordHasher(BcryptParams.FOR_TESTS_ONLY),
+    "bcrypt": PasswordHasher(BcryptParams(scheme="bcrypt", rounds=4, for_tests_only=True)),
+}
+
+
+@pytest.mark.parametrize("scheme", WRITERS)
+@hypothesis.settings(max_examples=1000 if os.environ.get("SLOW") else 60, deadline=None)
+@given(password=ANY_PASSWORD, other=ANY_PASSWORD)
+def test_any_password_is_hashed_or_refused(scheme: str, password: str | bytes, other: str | bytes) -> None:
+    """Whatever the text, lone surrogates and NUL included, it is hashed and matches alone, or it is a PasswordError."""
+    hasher = WRITERS[scheme]
+    try:
+        stored = hasher.hash(password)
+    except PasswordError:
+        assert hasher.verify(password, hasher.hash("x")) is False
+        return
+    assert hasher.verify_and_update(password, stored) == (True, None)
+    same = raw(password) == raw(other)
+    assert hasher.verify(other, stored) is same
+
+
+def raw(password: str | bytes) -> bytes:
+    """Give what a password is compared by."""
+    return password if isinstance(password, bytes) else password.encode("utf-8", "surrogatepass")
+
+
+@hypothesis.settings(max_examples=2000 if os.environ.get("SLOW") else 200, deadline=None)
+@given(password=ANY_PASSWORD, stored=st.text(st.characters(codec=None), max_size=120) | st.binary(max_size=120))
+def test_any_stored_text_gives_a_verdict(password: str | bytes, stored: str | bytes) -> None:
+    """Whatever is in the column, nothing is raised and nobody is let in."""
+    assert WRITERS["argon2id"].verify(password, stored) is False
+
+
 def test_a_real_check_is_not_doubled(hasher: PasswordHasher, argon2_checks: list[bytes]) -> None:
     """A wrong password against a good hash costs exactly one verification, like an unknown user."""
     stored = hasher.hash(PASSWORD)
