@@ -332,6 +332,16 @@ def test_a_password_that_is_no_text_never_matches(
         hasher.hash(password)
 
 
+@pytest.mark.parametrize("password", [b"\xff", "\u0000", "\u00ad\ue000"], ids=repr)
+@pytest.mark.parametrize("scheme", ["scram", "oracle11", "mssql2005"])
+def test_a_password_that_a_scheme_cannot_hold_never_matches(
+    scheme: str, password: str | bytes, hasher: PasswordHasher, argon2_checks: list[bytes]
+) -> None:
+    """passlib raises on bytes that are no UTF-8, and on what SASLprep prohibits; here it is a clean False."""
+    assert hasher.verify(password, OLDER_HASHES[scheme]()) is False
+    assert len(argon2_checks) == 1
+
+
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 @pytest.mark.parametrize("scheme", ["2b", "pbkdf2_sha256", "argon2i"])
 def test_a_hash_from_a_binary_column_is_verified(
