@@ -66,3 +66,20 @@ async def test_a_socket_that_lives_is_closed() -> None:
     end_with_token(watched, CLAIMS, is_revoked=None, now=lambda: NOW + timedelta(seconds=1))
     await _turns()
     assert [message["code"] for message in sent] == [4401]
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_leaves_at_the_same_moment_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """What the server raises then ends nowhere."""
+
+    async def broken(_message: Any) -> None:
+        raise OSError("gone")
+
+    watched = socket([])
+    await watched.accept()
+    watched._send = broken  # the server's side of it
+    end_with_token(watched, CLAIMS, is_revoked=None, now=lambda: NOW)
+    await _turns()
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+    assert watched.application_state is WebSocketState.DISCONNECTED

@@ -1,6 +1,7 @@
 """Websockets that end when their token does (or is revoked), since nobody asks for it again."""
 
 import asyncio
+import contextlib
 import logging
 import weakref
 from collections.abc import Callable
@@ -80,7 +81,8 @@ async def _end(websocket: WebSocket, claims: Claims, code: int, why: str) -> Non
     if websocket.application_state is WebSocketState.DISCONNECTED:
         return
     log_event("auth.failure", reason=f"a websocket was closed: {why}", user_id=claims.sub)
-    await websocket.close(code, why)
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):  # it has ended meanwhile
+        await websocket.close(code, why)
 
     async def send(_message: Any) -> None:
         raise WebSocketDisconnect(code, why)
