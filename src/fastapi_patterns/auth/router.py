@@ -76,16 +76,16 @@ def make_auth_router(
     if not isinstance(current_user, CurrentUserDependency):
         raise ConfigurationError("current_user must be what make_current_user(...) gave")
     routes = _Routes(sessions, rules, claims, guard, cookies)
-    finding = Annotated[Any, Depends(_finder(find_user, "find_user", "username"))]
-    loading = Annotated[Any, Depends(_finder(load_user, "load_user", "subject"))]
+    finding = Depends(_finder(find_user, "find_user", "username"))
+    loading = Depends(_finder(load_user, "load_user", "subject"))
 
     async def login(
-        request: Request, response: Response, form: Annotated[LoginForm, Depends(read_login)], find: finding
+        request: Request, response: Response, form: Annotated[LoginForm, Depends(read_login)], find: Any = finding
     ) -> TokenAnswer:
         """Exchange a user name and a password for tokens."""
         return await routes.login(request, response, form, find)
 
-    async def refresh(request: Request, response: Response, token: RefreshTokenDep, load: loading) -> TokenAnswer:
+    async def refresh(request: Request, response: Response, token: RefreshTokenDep, load: Any = loading) -> TokenAnswer:
         """Exchange a refresh token for new tokens."""
         return await routes.refresh(request, response, token, load)
 
