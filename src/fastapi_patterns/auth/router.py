@@ -39,6 +39,13 @@ class TokenAnswer(BaseModel):
     scope: str | None = None
 
 
+_TOKENS: dict[str, Any] = {
+    "response_model": TokenAnswer,
+    "response_model_exclude_none": True,
+    "responses": {401: {"description": "Not logged in"}},
+}
+
+
 def make_auth_router(
     sessions: LoginSessions,
     *,
@@ -99,15 +106,7 @@ def make_auth_router(
 
     router = APIRouter(prefix=prefix, tags=["auth"])
     for path, route, body in (("/login", login, LOGIN_BODY), ("/refresh", refresh, REFRESH_BODY)):
-        router.add_api_route(
-            path,
-            route,
-            methods=["POST"],
-            response_model=TokenAnswer,
-            response_model_exclude_none=True,
-            responses={401: {"description": "Not logged in"}},
-            openapi_extra={"requestBody": body},
-        )
+        router.add_api_route(path, route, methods=["POST"], openapi_extra={"requestBody": body}, **_TOKENS)
     extra = {"requestBody": REFRESH_BODY}
     router.add_api_route("/logout", logout, methods=["POST"], status_code=204, openapi_extra=extra)
     router.add_api_route("/logout-all", logout_all, methods=["POST"], status_code=204)
