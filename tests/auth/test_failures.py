@@ -147,3 +147,27 @@ def test_a_user_of_both_an_optional_and_a_required_parameter_is_required() -> No
         assert client.get(path).status_code == 401
         assert client.get(path, headers={"Authorization": "Bearer bad"}).status_code == 401
         assert client.get(path, headers=bearer()).status_code == 200
+
+
+def test_two_current_users_in_one_route_are_told_apart() -> None:
+    """Each has its own loader, and each is loaded once."""
+    loaded: list[str] = []
+
+    def load_name(claims: Claims) -> str:
+        loaded.append("name")
+        return f"user {claims.sub}"
+
+    first, second = (make_current_user(each, tokens=TOKENS) for each in (load, load_name))
+    app = FastAPI()
+
+    @app.get("/both")
+    async def both(
+        one: Annotated[str, Depends(first)],
+        two: Annotated[str, Security(second, scopes=["read"])],
+        again: Annotated[str, Depends(second)],
+    ) -> list[str]:
+        return [one, two, again]
+
+    answer = TestClient(app).get("/both", headers=bearer(scope="read"))
+    assert answer.json() == ["7", "user 7", "user 7"]
+    assert loaded == ["name"]

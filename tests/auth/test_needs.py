@@ -3,9 +3,11 @@
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
+import anyio
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Request, Security, WebSocket
 from fastapi.testclient import TestClient
@@ -19,6 +21,7 @@ from fastapi_patterns import (
     InsecureLegacyTokens,
     Key,
     KeySet,
+    PasswordHasher,
     ProblemRenderer,
     TokenCodec,
     TokenConfig,
@@ -27,17 +30,23 @@ from fastapi_patterns import (
     make_current_user,
 )
 from fastapi_patterns.auth import (
+    AuthCookies,
     BasicCredentials,
     CsrfProtection,
     Failure,
     Failures,
+    LoginRules,
+    LoginSessions,
     api_key_header,
     authorization_token,
     basic_credentials,
     bearer_token,
     cookie_token,
+    make_auth_router,
     query_token,
 )
+from fastapi_patterns.auth.stores import SqlAlchemyTokenStore
+from fastapi_patterns.security import Argon2Params
 
 SECRET = "S3cr3t-of-the-tests-0123456789-abc"
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -396,6 +405,39 @@ def test_13_issuer_audience_leeway_and_keys_by_kid() -> None:
         assert client.get("/me", headers=bearer(token)).status_code == 401
     other = TokenCodec(TokenConfig(keys=Key.generate("EdDSA", kid="new"), **settings)).encode({"sub": 7})
     assert client.get("/me", headers=bearer(other)).status_code == 401
+
+
+@pytest.mark.parametrize("in_cookies", [False, True])
+def test_14_refresh_tokens_in_the_body_or_in_a_cookie(in_cookies: bool, tmp_path: Path) -> None:
+    """Kept in the database, rotated at each use; the second use of one ends the session."""
+    database = Database(f"sqlite:///{tmp_path}/sessions.db")
+    store = SqlAlchemyTokenStore(database)
+    sessions = LoginSessions(store, tokens=TOKENS, now=lambda: NOW)
+    passwords = PasswordHasher(Argon2Params.FOR_TESTS_ONLY)
+    user = OrmUser(id=7, name="ada")
+    stored = passwords.hash("pw")
+    cookies = AuthCookies(csrf=CsrfProtection(SECRET, allow_origins=["https://shop.example"]))
+    app = FastAPI()
+    install_stack(app, resources=[database])
+    app.include_router(
+        make_auth_router(
+            sessions,
+            find_user={"ada": user}.get,
+            load_user={"7": user}.get,
+            rules=LoginRules[OrmUser](passwords=passwords, password_hash=lambda _: stored),
+            current_user=make_current_user(load_claims, tokens=TOKENS),
+            cookies=cookies if in_cookies else None,
+        )
+    )
+    headers = {"Origin": "https://shop.example"}
+    with TestClient(app, base_url="https://shop.example", headers=headers) as client:
+        anyio.run(store.create_all)
+        first = client.post("/auth/login", json={"username": "ada", "password": "pw"})
+        assert first.status_code == 200
+        name = "__Secure-session_refresh"
+        token = client.cookies[name] if in_cookies else first.json()["refresh_token"]
+        assert client.post("/auth/refresh", json={"refresh_token": token}).status_code == 200
+        assert client.post("/auth/refresh", json={"refresh_token": token}).status_code == 401
 
 
 @pytest.mark.parametrize("asynchronous", [True, False])

@@ -17,6 +17,7 @@ from fastapi_patterns.auth import (
     InMemoryTokenStore,
     LoginRules,
     LoginSessions,
+    authenticate,
     bearer_token,
     make_auth_router,
 )
@@ -69,6 +70,9 @@ def make_shop(*, with_cookies: bool = False, guarded: bool = False, loopback: bo
         lambda claims: by_id.get(claims.sub), tokens=tokens, sources=sources, revoked=sessions.revoked
     )
 
+    async def find_user(name: str) -> User | None:
+        return users.get(name)
+
     async def guard(name: str, address: str | None) -> timedelta | None:
         shop.asked.append((name, address))
         return shop.wait.pop() if shop.wait else None
@@ -76,7 +80,7 @@ def make_shop(*, with_cookies: bool = False, guarded: bool = False, loopback: bo
     shop.app.include_router(
         make_auth_router(
             sessions,
-            find_user=users.get,
+            find_user=find_user,
             load_user=by_id.get,
             rules=LoginRules(passwords=PASSWORDS, is_active=lambda user: user.is_active),
             current_user=current,
@@ -399,3 +403,21 @@ def test_rules_need_a_hasher() -> None:
     """One that verifies without blocking the event loop."""
     with pytest.raises(ConfigurationError, match="passwords must be a PasswordHasher"):
         LoginRules(passwords=object())  # type: ignore[arg-type]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("changed", [True, False])
+async def test_authenticate_alone(changed: bool) -> None:
+    """For a login route of the application's own; a new hash may be stored by an async function."""
+    stored: list[str] = []
+
+    async def store(_user: User, new_hash: str) -> None:
+        stored.append(new_hash)
+
+    old = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
+    user = User(1, "ada", old)
+    rules = LoginRules[User](passwords=PASSWORDS, set_password_hash=store if changed else None)
+    assert await authenticate(user, "correct horse", rules) is user
+    assert len(stored) == changed
+    assert await authenticate(user, "wrong", rules) is None
+    assert await authenticate(None, "correct horse", rules) is None

@@ -136,3 +136,27 @@ def test_a_socket_ends_when_its_token_is_revoked(answers: list[bool], monkeypatc
             opened.receive_text()
     assert (caught.value.code, caught.value.reason) == (4401, "the token was revoked")
     assert answers == []
+
+
+def test_a_socket_ends_when_the_store_cannot_be_asked(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody stays in on a guess; the log has the reason."""
+    monkeypatch.setattr("fastapi_patterns.auth._sockets._LOOK_S", 0.01)
+    answers: list[Any] = [False, OSError("the store is down")]
+
+    async def revoked(_claims: Claims) -> bool:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return bool(answer)
+
+    client = client_of(make_current_user(load, tokens=TOKENS, revoked=revoked))
+    with (
+        client.websocket_connect("/socket", headers=bearer()) as opened,
+        pytest.raises(WebSocketDisconnect) as caught,
+    ):
+        assert opened.receive_json() == "7"
+        opened.receive_text()
+    assert (caught.value.code, caught.value.reason) == (1011, "authentication is not available")
+    assert "cannot be told" in caplog.text

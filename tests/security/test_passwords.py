@@ -332,6 +332,16 @@ def test_a_password_that_is_no_text_never_matches(
         hasher.hash(password)
 
 
+@pytest.mark.parametrize("password", [b"\xff", "\u0000", "\u00ad\ue000"], ids=repr)
+@pytest.mark.parametrize("scheme", ["scram", "oracle11", "mssql2005"])
+def test_a_password_that_a_scheme_cannot_hold_never_matches(
+    scheme: str, password: str | bytes, hasher: PasswordHasher, argon2_checks: list[bytes]
+) -> None:
+    """passlib raises on bytes that are no UTF-8, and on what SASLprep prohibits; here it is a clean False."""
+    assert hasher.verify(password, OLDER_HASHES[scheme]()) is False
+    assert len(argon2_checks) == 1
+
+
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 @pytest.mark.parametrize("scheme", ["2b", "pbkdf2_sha256", "argon2i"])
 def test_a_hash_from_a_binary_column_is_verified(
@@ -357,6 +367,42 @@ def test_a_mutated_hash_raises_nothing(data: st.DataObject) -> None:
     stored = whole[:start] + data.draw(st.text(max_size=4)) + whole[end:]
     assert hasher.verify("another password", stored) is False
     assert hasher.verify_and_update(PASSWORD, stored)[0] in ((True,) if stored == whole else (True, False))
+
+
+ANY_PASSWORD = st.text(st.characters(codec=None), max_size=90) | st.binary(max_size=90)
+WRITERS = {
+    "argon2id": PasswordHasher(Argon2Params.FOR_TESTS_ONLY),
+    "bcrypt_sha256": PasswordHasher(BcryptParams.FOR_TESTS_ONLY),
+    "bcrypt": PasswordHasher(BcryptParams(scheme="bcrypt", rounds=4, for_tests_only=True)),
+}
+
+
+@pytest.mark.parametrize("scheme", WRITERS)
+@hypothesis.settings(max_examples=1000 if os.environ.get("SLOW") else 60, deadline=None)
+@given(password=ANY_PASSWORD, other=ANY_PASSWORD)
+def test_any_password_is_hashed_or_refused(scheme: str, password: str | bytes, other: str | bytes) -> None:
+    """Whatever the text, lone surrogates and NUL included, it is hashed and matches alone, or it is a PasswordError."""
+    hasher = WRITERS[scheme]
+    try:
+        stored = hasher.hash(password)
+    except PasswordError:
+        assert hasher.verify(password, hasher.hash("x")) is False
+        return
+    assert hasher.verify_and_update(password, stored) == (True, None)
+    same = raw(password) == raw(other)
+    assert hasher.verify(other, stored) is same
+
+
+def raw(password: str | bytes) -> bytes:
+    """Give what a password is compared by."""
+    return password if isinstance(password, bytes) else password.encode("utf-8", "surrogatepass")
+
+
+@hypothesis.settings(max_examples=2000 if os.environ.get("SLOW") else 200, deadline=None)
+@given(password=ANY_PASSWORD, stored=st.text(st.characters(codec=None), max_size=120) | st.binary(max_size=120))
+def test_any_stored_text_gives_a_verdict(password: str | bytes, stored: str | bytes) -> None:
+    """Whatever is in the column, nothing is raised and nobody is let in."""
+    assert WRITERS["argon2id"].verify(password, stored) is False
 
 
 def test_a_real_check_is_not_doubled(hasher: PasswordHasher, argon2_checks: list[bytes]) -> None:
@@ -396,6 +442,7 @@ def test_a_real_check_is_not_doubled(hasher: PasswordHasher, argon2_checks: list
         "scrypt$1048576$salt$8$1$" + "A" * 86 + "==",
         "scrypt$16384$salt$8$9999$" + "A" * 86 + "==",
         "scrypt:1048576:8:1$salt$" + "a" * 128,
+        "scrypt:262144:8:1$salt$" + "a" * 128,
         "pbkdf2:sha256:999999999$salt$" + "a" * 64,
     ],
     ids=lambda stored: stored[:24],

@@ -34,6 +34,7 @@ class TokenDecoder(Protocol):
 
     def decode(self, token: str) -> Claims:
         """Check a token; raises `TokenError`."""
+        ...
 
 
 class Credential:

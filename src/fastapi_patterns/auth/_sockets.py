@@ -1,6 +1,8 @@
 """Websockets that end when their token does (or is revoked), since nobody asks for it again."""
 
 import asyncio
+import contextlib
+import logging
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,7 +15,10 @@ from fastapi_patterns.security import Claims
 
 __all__ = ["end_with_token"]
 
+_log = logging.getLogger("fastapi_patterns.auth")
+
 CLOSE_CODE = 4401
+_UNAVAILABLE = 1011  # an error of the server (RFC 6455 section 7.4.1)
 # Seconds between two looks at whether the token was revoked.
 _LOOK_S = 30.0
 
@@ -58,20 +63,28 @@ class _Watch:
 
     async def _check(self, websocket: WebSocket) -> None:
         if self._now() >= self._claims.expires_at:
-            await _end(websocket, self._claims, "the token has expired")
-        elif self._is_revoked is not None and await self._is_revoked(self._claims):
-            await _end(websocket, self._claims, "the token was revoked")
+            await _end(websocket, self._claims, CLOSE_CODE, "the token has expired")
+            return
+        try:
+            revoked = self._is_revoked is not None and await self._is_revoked(self._claims)
+        except Exception:  # whatever the store raises when it is down: nobody stays in on a guess
+            _log.exception("whether the token of a websocket was revoked cannot be told")
+            await _end(websocket, self._claims, _UNAVAILABLE, "authentication is not available")
+            return
+        if revoked:
+            await _end(websocket, self._claims, CLOSE_CODE, "the token was revoked")
         else:
             self.schedule()
 
 
-async def _end(websocket: WebSocket, claims: Claims, why: str) -> None:
+async def _end(websocket: WebSocket, claims: Claims, code: int, why: str) -> None:
     if websocket.application_state is WebSocketState.DISCONNECTED:
         return
     log_event("auth.failure", reason=f"a websocket was closed: {why}", user_id=claims.sub)
-    await websocket.close(CLOSE_CODE, why)
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):  # it has ended meanwhile
+        await websocket.close(code, why)
 
     async def send(_message: Any) -> None:
-        raise WebSocketDisconnect(CLOSE_CODE, why)
+        raise WebSocketDisconnect(code, why)
 
     websocket.send = send  # type: ignore[assignment,method-assign]  # Starlette's would raise a RuntimeError, a 500 in the log

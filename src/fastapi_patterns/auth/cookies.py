@@ -84,11 +84,12 @@ class AuthCookies:
         """
         secure = not self._is_insecure(connection)
         token = self.csrf.token(sid)
-        for name, value, path, same_site, http_only in (
+        made: list[tuple[str, str, str, SameSite, bool]] = [
             (self._access_name(connection), access, "/", self.same_site, True),
             (self._refresh_name(connection), refresh, self.refresh_path, "strict", True),
             (self.csrf.cookie_name, token, "/", self.same_site, False),
-        ):
+        ]
+        for name, value, path, same_site, http_only in made:
             response.set_cookie(
                 name, value, max_age=max_age_s, path=path, secure=secure, httponly=http_only, samesite=same_site
             )

@@ -21,6 +21,7 @@ class PasswordVerifier(Protocol):
 
     async def averify_and_update(self, password: str, hash: str | None) -> tuple[bool, str | None]:  # noqa: A002
         """Verify, at the same cost also when there is no hash, and give a new hash to store."""
+        ...
 
 
 def _password_hash(user: Any) -> str | None:
@@ -35,7 +36,7 @@ def _id(user: Any) -> Any:
     return user.id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # slots would break LoginRules[User](...)
 class LoginRules(Generic[UserT]):
     """How an application's users log in.
 

@@ -39,6 +39,13 @@ class TokenAnswer(BaseModel):
     scope: str | None = None
 
 
+_TOKENS: dict[str, Any] = {
+    "response_model": TokenAnswer,
+    "response_model_exclude_none": True,
+    "responses": {401: {"description": "Not logged in"}},
+}
+
+
 def make_auth_router(
     sessions: LoginSessions,
     *,
@@ -76,16 +83,16 @@ def make_auth_router(
     if not isinstance(current_user, CurrentUserDependency):
         raise ConfigurationError("current_user must be what make_current_user(...) gave")
     routes = _Routes(sessions, rules, claims, guard, cookies)
-    finding = Annotated[Any, Depends(_finder(find_user, "find_user", "username"))]
-    loading = Annotated[Any, Depends(_finder(load_user, "load_user", "subject"))]
+    finding = Depends(_finder(find_user, "find_user", "username"))
+    loading = Depends(_finder(load_user, "load_user", "subject"))
 
     async def login(
-        request: Request, response: Response, form: Annotated[LoginForm, Depends(read_login)], find: finding
+        request: Request, response: Response, form: Annotated[LoginForm, Depends(read_login)], find: Any = finding
     ) -> TokenAnswer:
         """Exchange a user name and a password for tokens."""
         return await routes.login(request, response, form, find)
 
-    async def refresh(request: Request, response: Response, token: RefreshTokenDep, load: loading) -> TokenAnswer:
+    async def refresh(request: Request, response: Response, token: RefreshTokenDep, load: Any = loading) -> TokenAnswer:
         """Exchange a refresh token for new tokens."""
         return await routes.refresh(request, response, token, load)
 
@@ -99,15 +106,7 @@ def make_auth_router(
 
     router = APIRouter(prefix=prefix, tags=["auth"])
     for path, route, body in (("/login", login, LOGIN_BODY), ("/refresh", refresh, REFRESH_BODY)):
-        router.add_api_route(
-            path,
-            route,
-            methods=["POST"],
-            response_model=TokenAnswer,
-            response_model_exclude_none=True,
-            responses={401: {"description": "Not logged in"}},
-            openapi_extra={"requestBody": body},
-        )
+        router.add_api_route(path, route, methods=["POST"], openapi_extra={"requestBody": body}, **_TOKENS)
     extra = {"requestBody": REFRESH_BODY}
     router.add_api_route("/logout", logout, methods=["POST"], status_code=204, openapi_extra=extra)
     router.add_api_route("/logout-all", logout_all, methods=["POST"], status_code=204)

@@ -41,7 +41,7 @@ def parse(text: str) -> Stored | None:
     if not (found := django or _WERKZEUG.fullmatch(text)):
         return None
     n, r, p = int(found["n"]), int(found["r"]), int(found["p"])
-    if n < 2 or n & (n - 1) or not affordable(n, r, p):
+    if not affordable(n, r, p):
         return None
     tag = base64.b64decode(found["tag"]) if django else bytes.fromhex(found["tag"])
     salt = found["salt"].encode()
@@ -51,7 +51,7 @@ def parse(text: str) -> Stored | None:
             return None  # HMAC pads short keys with NUL: to it "password" and "password\0" are one password
         try:
             made = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=2 * _MAX_BYTES, dklen=64)
-        except ValueError:  # OpenSSL refuses what RFC 7914 section 2 does: N >= 2 ** (128 * r / 8)
+        except ValueError:  # OpenSSL refuses what RFC 7914 section 2 does: N is no power of two, or too large for r
             return None
         return hmac.compare_digest(made, tag)
 

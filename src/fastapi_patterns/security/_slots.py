@@ -1,9 +1,7 @@
 """How many hashes may be computed at once, from threads and from coroutines together."""
 
-import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from fastapi_patterns.exceptions import ConfigurationError
@@ -25,6 +23,9 @@ class Slots:
     def __init__(self, size: int) -> None:
         if size < 1:
             raise ConfigurationError(f"max_concurrency must be at least 1; got {size}")
+        # Like asyncio below, one of the dearest imports of this room; verifying tokens needs neither.
+        from concurrent.futures import ThreadPoolExecutor
+
         self._free = threading.BoundedSemaphore(size)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="passwords")  # starts threads when they are needed
 
@@ -35,4 +36,6 @@ class Slots:
 
     async def arun(self, call: Callable[[], T]) -> T:
         """Call in a thread of our own, when one is free."""
+        import asyncio
+
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.run, call)

@@ -52,13 +52,14 @@ class PasswordHasher:
 
     def __init__(
         self,
-        params: Argon2Params | BcryptParams = Argon2Params.RFC9106,
+        params: Argon2Params | BcryptParams | None = None,
         *,
         truncate_bcrypt: bool = False,
         also_unsalted: Collection[str] = (),
         max_concurrency: int = 4,
     ) -> None:
         _check_names(also_unsalted)
+        params = Argon2Params.RFC9106 if params is None else params
         self._params = params
         self._argon2 = params if isinstance(params, Argon2Params) else None
         self._bcrypt = params if isinstance(params, BcryptParams) else None
