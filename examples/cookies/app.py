@@ -8,15 +8,22 @@ from typing import Annotated
 from fastapi import Depends, FastAPI
 from fastapi.responses import FileResponse
 
-from fastapi_patterns import Claims, PasswordHasher, TokenCodec, TokenConfig, install_stack, make_current_user
+from fastapi_patterns import (
+    Claims,
+    LoginSessions,
+    PasswordHasher,
+    TokenCodec,
+    TokenConfig,
+    install_stack,
+    make_auth_router,
+    make_current_user,
+)
 from fastapi_patterns.auth import (
     AuthCookies,
     CsrfProtection,
     InMemoryTokenStore,
     LoginRules,
-    LoginSessions,
     bearer_token,
-    make_auth_router,
 )
 
 passwords = PasswordHasher()

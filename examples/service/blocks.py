@@ -13,6 +13,7 @@ from fastapi_patterns import (
     Claims,
     Database,
     HttpClient,
+    LoginSessions,
     OneTimeTokens,
     PasswordHasher,
     PendingTasks,
@@ -21,7 +22,6 @@ from fastapi_patterns import (
     TokenConfig,
     make_current_user,
 )
-from fastapi_patterns.auth import LoginSessions
 from fastapi_patterns.auth.stores import SqlAlchemyTokenStore
 from fastapi_patterns.security import PasswordPolicy
 

@@ -4,7 +4,8 @@ from sqlalchemy import select, update
 
 from examples.service.blocks import database, get_current_user, is_active, passwords, sessions
 from examples.service.models import User
-from fastapi_patterns.auth import LoginRules, make_auth_router
+from fastapi_patterns import make_auth_router
+from fastapi_patterns.auth import LoginRules
 
 # These functions open sessions of their own, and short ones. The store of the login sessions writes in a transaction of
 # its own: a request that held one open meanwhile would take two connections, and on SQLite the hash that it wants to

@@ -13,13 +13,15 @@ from fastapi_patterns import (
     AppException,
     Claims,
     Database,
+    LoginSessions,
     PasswordHasher,
     TokenCodec,
     TokenConfig,
     install_stack,
+    make_auth_router,
     make_current_user,
 )
-from fastapi_patterns.auth import LoginRules, LoginSessions, make_auth_router
+from fastapi_patterns.auth import LoginRules
 from fastapi_patterns.auth.stores import SqlAlchemyTokenStore, token_store_tables
 from fastapi_patterns.security import PasswordError, PasswordPolicy
 

@@ -7,8 +7,17 @@ from fastapi import Depends, FastAPI
 from limits.aio.storage import MemoryStorage, Storage
 
 from examples.slow_down.guard import LoginGuard
-from fastapi_patterns import Claims, PasswordHasher, TokenCodec, TokenConfig, install_stack, make_current_user
-from fastapi_patterns.auth import InMemoryTokenStore, LoginRules, LoginSessions, make_auth_router
+from fastapi_patterns import (
+    Claims,
+    LoginSessions,
+    PasswordHasher,
+    TokenCodec,
+    TokenConfig,
+    install_stack,
+    make_auth_router,
+    make_current_user,
+)
+from fastapi_patterns.auth import InMemoryTokenStore, LoginRules
 
 passwords = PasswordHasher()
 

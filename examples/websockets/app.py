@@ -5,11 +5,10 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, WebSocket, WebSocketDisconnect
 
-from fastapi_patterns import Claims, TokenCodec, TokenConfig, install_stack, make_current_user
+from fastapi_patterns import Claims, LoginSessions, TokenCodec, TokenConfig, install_stack, make_current_user
 from fastapi_patterns.auth import (
     CsrfProtection,
     InMemoryTokenStore,
-    LoginSessions,
     bearer_token,
     cookie_token,
     query_token,
