@@ -67,7 +67,9 @@ def test_a_store_that_is_down(choice: str, waits: timedelta | None, caplog: pyte
     """Does what was chosen, and says so in the log."""
 
     class Down(MemoryStorage):
-        base_exceptions = ConnectionError
+        @property
+        def base_exceptions(self) -> type[Exception]:
+            return ConnectionError
 
         async def acquire_entry(self, *_: Any, **__: Any) -> bool:
             raise ConnectionError("refused")
