@@ -34,9 +34,10 @@ SENT = {"message": "If there is such an account, we have sent it a mail."}
 def register(data: Registration, session: SessionDep, tasks: TasksDep) -> User:
     """Make an account."""
     _check_password(data.password, data.email, data.name)
+    password_hash = passwords.hash(data.password)  # takes a while, before the session takes a connection
     if session.scalar(select(User).where(User.email == data.email)) is not None:
         raise AppException(409, "This e-mail address is taken", code="email_taken")
-    user = User(email=data.email, name=data.name, password_hash=passwords.hash(data.password))
+    user = User(email=data.email, name=data.name, password_hash=password_hash)
     session.add(user)
     session.flush()  # the response needs the id, and it is made before the commit
     tasks.add_task(send_welcome, user.id)

@@ -114,9 +114,10 @@ def register(data: Registration, session: SessionDep) -> dict[str, str]:
         policy.check(data.password, words=[data.name])
     except PasswordError as error:
         raise AppException(400, str(error)) from None
+    password_hash = passwords.hash(data.password)  # takes a while, before the session takes a connection
     if session.scalar(select(User).where(User.name == data.name)) is not None:
         raise AppException(409, "This name is taken")
-    session.add(User(name=data.name, password_hash=passwords.hash(data.password)))
+    session.add(User(name=data.name, password_hash=password_hash))
     return {"name": data.name}
 
 
