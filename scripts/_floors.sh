@@ -17,7 +17,7 @@ if [ "$(cat "$VENV/.floors" 2>/dev/null)" != "$key" ]; then
   # newer ones have moved, with a warning, and warnings are errors here.
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$VENV/floors.txt" \
     httpx "anyio<4.10" pytest-asyncio hypothesis pytest-xdist uvicorn markdown-it-py email-validator \
-    structlog loguru alembic
+    structlog loguru alembic limits
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
   printf '%s' "$key" > "$VENV/.floors"
 fi

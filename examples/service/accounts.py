@@ -1,44 +1,77 @@
-"""Registration, login and the user's own page."""
+"""Registration, forgotten passwords, checked addresses and the user's own page."""
 
-from typing import Annotated
+from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 
-from fastapi import APIRouter, Depends, Response
-from fastapi.security import OAuth2PasswordRequestForm
-from sqlalchemy import select
-
-from examples.service.blocks import Admin, CurrentUser, OptionalUser, SessionDep, TasksDep, passwords, tokens
-from examples.service.mail import send_welcome
+from examples.service.blocks import (
+    Admin,
+    CurrentUser,
+    OptionalUser,
+    SessionDep,
+    TasksDep,
+    checks,
+    database,
+    passwords,
+    policy,
+    resets,
+    sessions,
+)
+from examples.service.mail import send_address_check, send_reset, send_welcome
 from examples.service.models import User
-from examples.service.schemas import Registration, Token, UserOut
-from fastapi_patterns import AppException
+from examples.service.schemas import Address, Link, Registration, Reset, UserOut
+from fastapi_patterns import AppException, OneTimeTokens, TokenError
+from fastapi_patterns.security import PasswordError
 
 router = APIRouter()
+
+SENT = {"message": "If there is such an account, we have sent it a mail."}
 
 
 @router.post("/auth/register", status_code=201, response_model=UserOut)
 def register(data: Registration, session: SessionDep, tasks: TasksDep) -> User:
     """Make an account."""
+    _check_password(data.password, data.email, data.name)
+    password_hash = passwords.hash(data.password)  # takes a while, before the session takes a connection
     if session.scalar(select(User).where(User.email == data.email)) is not None:
         raise AppException(409, "This e-mail address is taken", code="email_taken")
-    user = User(email=data.email, name=data.name, password_hash=passwords.hash(data.password))
+    user = User(email=data.email, name=data.name, password_hash=password_hash)
     session.add(user)
     session.flush()  # the response needs the id, and it is made before the commit
     tasks.add_task(send_welcome, user.id)
     return user
 
 
-@router.post("/auth/login")
-def login(form: Annotated[OAuth2PasswordRequestForm, Depends()], session: SessionDep, response: Response) -> Token:
-    """Exchange e-mail (as `username`) and password for a token."""
-    user = session.scalar(select(User).where(User.email == form.username))
-    # Unknown users cost one verification too, and read the same answer: nobody learns who has an account.
-    ok, new_hash = passwords.verify_and_update(form.password, user.password_hash if user else None)
-    if user is None or not ok or not user.is_active:
-        raise AppException(401, "Wrong e-mail or password", headers={"WWW-Authenticate": "Bearer"})
-    if new_hash is not None:
-        user.password_hash = new_hash
-    response.headers["Cache-Control"] = "no-store"
-    return Token(access_token=tokens.encode({"sub": user.id}))
+@router.post("/auth/email/send", status_code=202)
+def send_check(data: Address, tasks: TasksDep) -> dict[str, str]:
+    """Send the link that shows whose address it is, once more."""
+    tasks.add_task(send_address_check, data.email)
+    return SENT
+
+
+@router.post("/auth/email/check", status_code=204)
+def check_email(data: Link, session: SessionDep) -> None:
+    """Mark an address as its user's own; a link for an address that was changed meanwhile is worthless."""
+    user = _user_of(checks, data.token, session)
+    _verify(checks, data.token, state=(user.email, user.email_verified))
+    user.email_verified = True
+
+
+@router.post("/auth/password/forgotten", status_code=202)
+def forgotten(data: Address, tasks: TasksDep) -> dict[str, str]:
+    """Send a link for a new password. Neither the answer nor its time tells whether there is such an account."""
+    tasks.add_task(send_reset, data.email)
+    return SENT
+
+
+@router.post("/auth/password/reset", status_code=204)
+async def reset(data: Reset) -> None:
+    """Set a new password, once, and end all sessions: whoever knew the old one is out."""
+    user_id = await run_in_threadpool(_change_password, data)
+    # After the commit: a login with the old password that came just before is ended too.
+    await sessions.end_all(user_id)
 
 
 @router.get("/me", response_model=UserOut)
@@ -57,3 +90,52 @@ def greeting(user: OptionalUser) -> dict[str, str]:
 def list_users(admin: Admin, session: SessionDep) -> list[User]:
     """List everybody; for administrators."""
     return list(session.scalars(select(User).order_by(User.id)))
+
+
+def _change_password(data: Reset) -> int:
+    with database.session_scope() as session:
+        user = _user_of(resets, data.token, session)
+        _verify(resets, data.token, state=user.password_hash)
+    _check_password(data.password, user.email, user.name)
+    new_hash = passwords.hash(data.password)  # takes a while, in which no connection is held
+    with database.session_scope() as session:
+        # Only where the hash is still the one that the link was made for: of two uses at once, one wins.
+        changed: int | None = session.scalar(
+            update(User)
+            .where(User.id == user.id, User.password_hash == user.password_hash)
+            .values(password_hash=new_hash)
+            .returning(User.id)
+        )
+    if changed is None:
+        raise _refused()
+    return changed
+
+
+def _check_password(password: str, *words: str) -> None:
+    """Answer a password that is not good enough as a validation error of its field."""
+    try:
+        policy.check(password, words=words)
+    except PasswordError as error:
+        place = ("body", "password")
+        raise RequestValidationError([{"type": "value_error", "loc": place, "msg": str(error)}]) from None
+
+
+def _user_of(links: OneTimeTokens, token: str, session: Session) -> User:
+    try:
+        user = session.get(User, int(links.subject_of(token)))
+    except TokenError:
+        raise _refused() from None
+    if user is None:
+        raise _refused()
+    return user
+
+
+def _verify(links: OneTimeTokens, token: str, *, state: str | tuple[str, bool]) -> None:
+    try:
+        links.verify(token, state=state)
+    except TokenError:
+        raise _refused() from None
+
+
+def _refused() -> AppException:
+    return AppException(400, "This link does not work any more. Ask for a new one.", code="link_expired")

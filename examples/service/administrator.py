@@ -14,4 +14,4 @@ def make_administrator(database: Database, email: str, password: str) -> None:
             user = User(email=email, name="Administrator")
             session.add(user)
         user.password_hash = PasswordHasher().hash(password)
-        user.is_admin = True
+        user.scopes = "admin"

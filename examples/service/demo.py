@@ -37,6 +37,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that both processes end with this one
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="fastapi-patterns-")))
+        mails = folder / "mails"
+        mails.mkdir()
         port = free_port() if walking else wanted_port()
         secret_key = os.environ.get("SECRET_KEY") or secrets.token_urlsafe(64)
         upstream_port = free_port()
@@ -47,6 +49,7 @@ def main() -> int:
             "SECRET_KEY": secret_key,
             "DATABASE_URL": database_url,
             "UPSTREAM_URL": f"http://{HOST}:{upstream_port}",
+            "MAIL_DIR": str(mails),
         }
         log = folder / "service.log" if walking else None
         upstream = [sys.executable, "-m", "uvicorn", "examples.service.upstream:app", "--log-level", "warning"]
@@ -64,8 +67,8 @@ def main() -> int:
         if log is not None:
             from examples.service.walk import walk
 
-            return walk(url, secret_key, (ADMIN_EMAIL, admin_password), log)
-        show(url, admin_password)
+            return walk(url, secret_key, (ADMIN_EMAIL, admin_password), mails, log)
+        show(url, admin_password, mails)
         try:
             return running.wait()
         except KeyboardInterrupt:
@@ -85,7 +88,7 @@ def new_administrator(database_url: str) -> str:
     return password
 
 
-def show(url: str, admin_password: str) -> None:
+def show(url: str, admin_password: str, mails: Path) -> None:
     """Make an account and print where to use it."""
     account = {"email": EMAIL, "name": "Ada", "password": PASSWORD}
     answer = httpx2.post(f"{url}/auth/register", json=account)
@@ -94,6 +97,7 @@ def show(url: str, admin_password: str) -> None:
     print(f"\n  The service:   {url}/docs   (Authorize with a login below)")
     print(f"  Login:         {EMAIL} / {PASSWORD}")
     print(f"  Administrator: {ADMIN_EMAIL} / {admin_password}")
+    print(f"  Mails:         {mails}")
     print("  Stop:          Ctrl-C\n", flush=True)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from examples.service import accounts, notes
+from examples.service import accounts, logins, notes
 from examples.service.blocks import database, settings, tasks, upstream
 from fastapi_patterns import install_stack
 
@@ -20,6 +20,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 app = FastAPI(title="Notes", lifespan=lifespan)
 install_stack(app, allow_origins=settings.allow_origins, resources=[database, upstream, tasks])
+app.include_router(logins.router)
 app.include_router(accounts.router, tags=["accounts"])
 app.include_router(notes.router, tags=["notes"])
 

@@ -6,6 +6,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254, examples=["ada@example.com"])]
 
+# How good it is, `PasswordPolicy` decides.
+Password = Annotated[str, Field(max_length=1000, json_schema_extra={"format": "password"})]
+
 
 class Strict(BaseModel):
     """Input: unknown fields are refused, and values stay out of error texts."""
@@ -18,7 +21,25 @@ class Registration(Strict):
 
     email: Email
     name: Annotated[str, Field(min_length=1, max_length=100)]
-    password: Annotated[str, Field(min_length=8, max_length=1000)]
+    password: Password
+
+
+class Address(Strict):
+    """Where a mail goes, if there is such an account."""
+
+    email: Email
+
+
+class Link(Strict):
+    """What a mail's link holds."""
+
+    token: Annotated[str, Field(max_length=2000)]
+
+
+class Reset(Link):
+    """A new password, with the link of the mail."""
+
+    password: Password
 
 
 class NewNote(Strict):
@@ -44,10 +65,3 @@ class NoteOut(BaseModel):
 
     id: int
     text: str
-
-
-class Token(BaseModel):
-    """The answer of a login (RFC 6749 section 5.1)."""
-
-    access_token: str
-    token_type: str = "bearer"

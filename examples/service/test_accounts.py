@@ -16,7 +16,7 @@ Login = Callable[..., dict[str, str]]
 
 def test_register_answers_without_a_hash(client: TestClient, db: Session) -> None:
     """The answer shows the account, and the database holds an argon2id hash."""
-    answer = client.post("/auth/register", json={"email": "a@example.com", "name": "A", "password": "12345678"})
+    answer = client.post("/auth/register", json={"email": "a@example.com", "name": "A", "password": "three sad tigers"})
     assert answer.status_code == 201
     assert set(answer.json()) == {"id", "email", "name"}
     user = db.scalar(select(User))
@@ -27,7 +27,7 @@ def test_register_answers_without_a_hash(client: TestClient, db: Session) -> Non
 def test_an_address_is_registered_once(client: TestClient, login: Login) -> None:
     """A second account for an address is a conflict with a code for the client's own code."""
     login("a@example.com")
-    answer = client.post("/auth/register", json={"email": "a@example.com", "name": "B", "password": "12345678"})
+    answer = client.post("/auth/register", json={"email": "a@example.com", "name": "B", "password": "three sad tigers"})
     assert answer.status_code == 409
     assert answer.json() == {"error": "This e-mail address is taken", "code": "email_taken"}
 
@@ -37,7 +37,7 @@ def test_registration_sends_a_welcome_mail(client: TestClient, login: Login, cap
     with caplog.at_level("INFO"):
         login()
     assert [record.message for record in caplog.records if record.name == "examples.service.mail"] == [
-        "Welcome, user 1!"
+        "A mail to user 1: Welcome"
     ]
 
 
@@ -46,6 +46,22 @@ def test_me_shows_who_is_logged_in(client: TestClient, login: Login) -> None:
     answer = client.get("/me", headers=login("ada@example.com"))
     assert answer.status_code == 200
     assert answer.json() == {"id": 1, "email": "ada@example.com", "name": "Ada"}
+
+
+@pytest.mark.parametrize(
+    ("password", "message"),
+    [
+        ("12345678", "Use a password of at least 15 characters."),
+        ("Correct Horse Battery", "This password is one of the most common ones. Use another."),
+        ("lovelace@example.com", "This password is built on your name or address. Use another."),
+    ],
+)
+def test_a_weak_password_is_refused(client: TestClient, password: str, message: str) -> None:
+    """As a validation error of its field, which says what to do."""
+    account = {"email": "lovelace@example.com", "name": "Ada", "password": password}
+    answer = client.post("/auth/register", json=account)
+    assert answer.status_code == 422
+    assert answer.json() == {"errors": [{"field": "body.password", "message": message}]}
 
 
 def test_a_wrong_password_and_an_unknown_user_read_the_same(client: TestClient, login: Login) -> None:
@@ -91,14 +107,19 @@ def test_a_deactivated_user_is_refused(client: TestClient, login: Login, db: Ses
 
 
 def test_only_an_administrator_lists_users(client: TestClient, login: Login, db: Session) -> None:
-    """The list is a 403 for everybody else."""
+    """Both the token and the user must have the scope: a right that was taken away counts no more at once."""
     headers = login()
     assert client.get("/admin/users", headers=headers).status_code == 403
     user = db.get(User, 1)
     assert user is not None
-    user.is_admin = True
+    user.scopes = "admin"
     db.commit()
+    assert client.get("/admin/users", headers=headers).status_code == 403
+    headers = login()  # a token from before knows nothing of the new scope
     assert [found["email"] for found in client.get("/admin/users", headers=headers).json()] == ["ada@example.com"]
+    user.scopes = ""
+    db.commit()
+    assert client.get("/admin/users", headers=headers).status_code == 403
 
 
 def test_everybody_is_greeted(client: TestClient, login: Login) -> None:

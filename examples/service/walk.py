@@ -15,8 +15,8 @@ from fastapi_patterns import TokenCodec, TokenConfig
 ALLOWED, FOREIGN = "http://localhost:5173", "https://evil.example"
 # New addresses each time, so that a walk on a database that is kept can be taken again.
 _RUN = secrets.token_hex(4)
-ADA = {"email": f"ada-{_RUN}@example.com", "name": "Ada", "password": "correct horse"}
-EVE = {"email": f"eve-{_RUN}@example.com", "name": "Eve", "password": "battery staple"}
+ADA = {"email": f"ada-{_RUN}@example.com", "name": "Ada", "password": "correct horse battery staple"}
+EVE = {"email": f"eve-{_RUN}@example.com", "name": "Eve", "password": "three sad tigers"}
 
 Check = Callable[[httpx2.Response], bool]
 
@@ -38,25 +38,30 @@ class Walk:
         good = answer.status_code == status and (check is None or check(answer))
         self.surprises += not good
         mark = "ok  " if good else "FAIL"
-        print(f"{mark} {what:<42} {method:<7} {path:<18} {answer.status_code}  {took * 1000:6.1f} ms")
+        print(f"{mark} {what:<42} {method:<7} {path:<24} {answer.status_code}  {took * 1000:6.1f} ms")
         if not good:
             print(f"     expected {status}; got {answer.text[:200]}")
-        return answer.json() if answer.headers.get("content-type", "").endswith("json") else None
+        # FastAPI names a media type for an answer without a body, too.
+        is_json = answer.content and answer.headers.get("content-type", "").endswith("json")
+        return answer.json() if is_json else None
 
 
-def walk(url: str, secret_key: str, admin: tuple[str, str], log: Path) -> int:
+def walk(url: str, secret_key: str, admin: tuple[str, str], mails: Path, log: Path) -> int:
     """Take every step and show the log that the service wrote; 0 when nothing surprised.
 
     Args:
         url: Where the service is.
         secret_key: The service's own, to sign a token that has expired.
         admin: E-mail and password of an administrator.
+        mails: The folder that its mails go to.
         log: The file that the service logs to.
     """
     with httpx2.Client(base_url=url, timeout=10) as client:
         taken = Walk(client)
-        headers = _accounts(taken, TokenCodec(TokenConfig(secret_key=secret_key)))
+        _accounts(taken, TokenCodec(TokenConfig(secret_key=secret_key)))
         _administrator(taken, *admin)
+        _sessions(taken)
+        headers = _links(taken, mails)
         _notes_and_errors(taken, headers)
         _upstream(taken)
         _cors(taken)
@@ -68,7 +73,7 @@ def walk(url: str, secret_key: str, admin: tuple[str, str], log: Path) -> int:
     return 1 if taken.surprises else 0
 
 
-def _accounts(taken: Walk, tokens: TokenCodec) -> Mapping[str, str]:
+def _accounts(taken: Walk, tokens: TokenCodec) -> None:
     taken.step("register", "POST", "/auth/register", json=ADA, status=201, check=lambda a: "password" not in a.text)
     login = {"username": ADA["email"], "password": ADA["password"]}
     token = taken.step("log in", "POST", "/auth/login", data=login, status=200)["access_token"]
@@ -76,7 +81,7 @@ def _accounts(taken: Walk, tokens: TokenCodec) -> Mapping[str, str]:
     taken.step("who am I", "GET", "/me", headers=headers, status=200, check=lambda a: a.json()["email"] == ADA["email"])
     taken.step("without a token", "GET", "/me", status=401, check=lambda a: a.headers["www-authenticate"] == "Bearer")
     wrong = {**login, "password": "wrong"}
-    taken.step("a wrong password", "POST", "/auth/login", data=wrong, status=401, check=_is_error)
+    taken.step("a wrong password", "POST", "/auth/login", data=wrong, status=401, check=_is_detail)
     expired = tokens.encode({"sub": 1}, expires_delta=timedelta(minutes=-5))
     taken.step("an expired token", "GET", "/me", headers={"Authorization": f"Bearer {expired}"}, status=401)
     head, payload, signature = token.split(".")
@@ -84,7 +89,8 @@ def _accounts(taken: Walk, tokens: TokenCodec) -> Mapping[str, str]:
     tampered = f"{head}.{payload}.{changed}{signature[1:]}"
     taken.step("a tampered token", "GET", "/me", headers={"Authorization": f"Bearer {tampered}"}, status=401)
     taken.step("not an administrator", "GET", "/admin/users", headers=headers, status=403)
-    return headers
+    weak = {**ADA, "email": f"weak-{_RUN}@example.com", "password": "hunter2"}
+    taken.step("a password that is too short", "POST", "/auth/register", json=weak, status=422)
 
 
 def _administrator(taken: Walk, email: str, password: str) -> None:
@@ -98,6 +104,62 @@ def _administrator(taken: Walk, email: str, password: str) -> None:
         status=200,
         check=lambda a: {email, ADA["email"]} <= {user["email"] for user in a.json()} and "password" not in a.text,
     )
+
+
+def _sessions(taken: Walk) -> None:
+    login = {"username": ADA["email"], "password": ADA["password"]}
+    first = taken.step("log in again", "POST", "/auth/login", data=login, status=200)
+    old = {"refresh_token": first["refresh_token"]}
+    second = taken.step("refresh", "POST", "/auth/refresh", json=old, status=200)
+    headers = {"Authorization": f"Bearer {second['access_token']}"}
+    taken.step("the new access token", "GET", "/me", headers=headers, status=200)
+    taken.step("the refresh token a second time", "POST", "/auth/refresh", json=old, status=401)
+    taken.step("which has ended the session", "GET", "/me", headers=headers, status=401)
+    third = taken.step("log in once more", "POST", "/auth/login", data=login, status=200)
+    token = {"refresh_token": third["refresh_token"]}
+    taken.step("log out", "POST", "/auth/logout", json=token, status=204)
+    headers = {"Authorization": f"Bearer {third['access_token']}"}
+    taken.step("an access token after the logout", "GET", "/me", headers=headers, status=401)
+    both = [
+        taken.step(f"log in, {where}", "POST", "/auth/login", data=login, status=200) for where in ("here", "there")
+    ]
+    here, there = ({"Authorization": f"Bearer {each['access_token']}"} for each in both)
+    taken.step("log out everywhere", "POST", "/auth/logout-all", headers=here, status=204)
+    taken.step("and there is nobody left", "GET", "/me", headers=there, status=401)
+
+
+def _links(taken: Walk, mails: Path) -> Mapping[str, str]:
+    login = {"username": ADA["email"], "password": ADA["password"]}
+    session = taken.step("a session", "POST", "/auth/login", data=login, status=200)
+    link = _mailed(mails, "Welcome")
+    taken.step("confirm the address by mail", "POST", "/auth/email/check", json={"token": link}, status=204)
+    path = "/auth/password/forgotten"
+    nobody = {"email": f"nobody-{_RUN}@example.com"}
+    same = taken.step("forgotten, by nobody", "POST", path, json=nobody, status=202)
+    me = {"email": ADA["email"]}
+    taken.step("forgotten: the same answer", "POST", path, json=me, status=202, check=lambda a: a.json() == same)
+    new = {"token": _mailed(mails, "A new password"), "password": "a tiger is no horse"}
+    taken.step("a new password", "POST", "/auth/password/reset", json=new, status=204)
+    taken.step("the link a second time", "POST", "/auth/password/reset", json=new, status=400, check=_is_error)
+    headers = {"Authorization": f"Bearer {session['access_token']}"}
+    taken.step("the session from before", "GET", "/me", headers=headers, status=401)
+    taken.step("the old password", "POST", "/auth/login", data=login, status=401)
+    login["password"] = new["password"]
+    token = taken.step("the new password", "POST", "/auth/login", data=login, status=200)["access_token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _mailed(mails: Path, subject: str) -> str:
+    """Wait for the mail to Ada, which is sent after the response, and take the link out of it."""
+    head = f"To: {ADA['email']}\nSubject: {subject}\n"
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for path in mails.glob("*.txt"):
+            text = path.read_text()
+            if text.startswith(head) and text.endswith("\n"):
+                return text.split()[-1]
+        time.sleep(0.02)
+    return "no mail came"
 
 
 def _notes_and_errors(taken: Walk, headers: Mapping[str, str]) -> None:
@@ -147,6 +209,10 @@ def _cors(taken: Walk) -> None:
         status=400,
         check=lambda a: "access-control-allow-origin" not in a.headers,
     )
+
+
+def _is_detail(answer: httpx2.Response) -> bool:
+    return set(answer.json()) == {"detail"}
 
 
 def _is_error(answer: httpx2.Response) -> bool:

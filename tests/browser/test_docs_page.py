@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.skipif(not (CHROMIUM and ASSETS), reason="run by scripts/test-browser, which brings the browser"),
 ]
 
-ADA = {"email": "ada@example.com", "name": "Ada", "password": "correct horse"}
+ADA = {"email": "ada@example.com", "name": "Ada", "password": "correct horse battery staple"}
 
 
 @pytest.fixture

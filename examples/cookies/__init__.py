@@ -1,0 +1,1 @@
+"""A page whose scripts hold no token: sessions in cookies."""

@@ -1,0 +1,1 @@
+"""Accounts with sessions: register, log in, refresh, log out."""

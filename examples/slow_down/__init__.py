@@ -1,0 +1,1 @@
+"""A login that slows down guessing, over the library `limits`."""

@@ -1,0 +1,1 @@
+"""Websockets for those who are logged in."""
