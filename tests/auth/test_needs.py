@@ -13,7 +13,6 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Security, WebSocket
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from sqlmodel import Field, SQLModel
 
 from fastapi_patterns import (
     Claims,
@@ -88,18 +87,21 @@ class OrmUser(Base):
     name: Mapped[str]
 
 
-class SqlModelUser(SQLModel, table=True):
-    """A user as a SQLModel."""
-
-    id: int | None = Field(default=None, primary_key=True)
-    name: str
-
-
 class PydanticUser(BaseModel):
     """A user as a pydantic model."""
 
     id: int
     name: str
+
+
+def _load_sqlmodel(claims: Claims) -> Any:
+    sqlmodel = pytest.importorskip("sqlmodel")  # which the lowest supported versions have no release for
+
+    class SqlModelUser(sqlmodel.SQLModel):  # type: ignore[misc,name-defined]
+        id: int
+        name: str
+
+    return SqlModelUser(id=claims.int_sub, name="Ada")
 
 
 async def _load_dict(claims: Claims) -> dict[str, Any]:
@@ -110,7 +112,7 @@ async def _load_dict(claims: Claims) -> dict[str, Any]:
     "load",
     [
         lambda claims: OrmUser(id=claims.int_sub, name="Ada"),
-        lambda claims: SqlModelUser(id=claims.int_sub, name="Ada"),
+        _load_sqlmodel,
         lambda claims: PydanticUser(id=claims.int_sub, name="Ada"),
         _load_dict,
     ],
