@@ -161,9 +161,18 @@ def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
             return connect(*arguments, **options)
         except OSError as error:  # asyncpg's own, TimeoutError among them, which SQLAlchemy passes on as they are
             raise DatabaseUnavailableError("The database cannot be reached") from error
+        except Exception as error:
+            if not _is_refusal(error):
+                raise
+            raise DatabaseUnavailableError("The database refuses the connection") from error
 
     @event.listens_for(engine, "handle_error")
     def _on_error(context: Any) -> None:
         if isinstance(context.original_exception, OSError):  # asyncpg's command_timeout, or a socket that broke
             context.is_disconnect = True
             raise DatabaseUnavailableError("The database did not answer in time") from context.original_exception
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether the server said no: asyncpg's exceptions leave `connect` without SQLAlchemy's around them."""
+    return type(error).__module__.startswith("asyncpg.") and isinstance(getattr(error, "sqlstate", None), str)

@@ -28,7 +28,10 @@ __all__ = [
 _UNIQUE = "23505"
 _RETRYABLE = frozenset({"40001", "40P01", 1205, 1213})  # serialization failure, deadlock
 _CANCELED = "57014"  # a statement that took longer than statement_timeout
-_UNAVAILABLE_CLASSES = ("08", "53", "57P", "55P03")  # connection, resources, shutdown, a lock that was not free
+# Connection, login, no such database, resources, shutdown, a lock that was not free. A wrong password is a mistake, and
+# yet no fault of the request: psycopg does not tell it from a server that is down, a readiness route must see it, and a
+# password that is being changed is right again in a moment.
+_UNAVAILABLE_CLASSES = ("08", "28", "3D000", "53", "57P", "55P03")
 _UNIQUE_SQLITE = frozenset({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"})
 _LOCKED_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED")  # and those that begin so
 # Another one has written since this transaction read: a serialization failure by another name. A plain SQLITE_BUSY is
