@@ -275,3 +275,22 @@ def test_calling_the_dependency_names_session_scope(make: Any) -> None:
     get_db = make("sqlite://").session
     with pytest.raises(TypeError, match=rf"^{make.__name__}\.session\(\) missing.*otherwise_use_session_scope"):
         get_db()
+
+
+@pytest.mark.parametrize(("options", "warned"), [({}, True), ({"expire_on_commit": False}, False)])
+def test_an_async_sessionmaker_whose_rows_expire_is_a_warning(
+    options: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, when the application starts; a URL's own sessions are right."""
+
+    async def live(source: Any) -> None:
+        database = AsyncDatabase(source)
+        for _ in range(2):
+            async with database:
+                pass
+        await database.engine.dispose()
+
+    asyncio.run(live(async_sessionmaker(create_async_engine(ASYNC_URL), **options)))
+    asyncio.run(live(ASYNC_URL))
+    written = [record.getMessage() for record in caplog.records if "expire_on_commit=False" in record.getMessage()]
+    assert len(written) == warned

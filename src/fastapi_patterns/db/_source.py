@@ -1,5 +1,6 @@
 """What a database is made from: a URL, an engine or a sessionmaker of its kind, and nothing that it would ignore."""
 
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -17,9 +18,12 @@ __all__ = [
     "check_metadata",
     "check_session_class",
     "parse_source",
+    "warn_of_expiry",
 ]
 
 S = TypeVar("S")
+
+_log = logging.getLogger("fastapi_patterns.db")
 
 # The default. This very object means that the application has not said anything, so that `help()` shows a duration.
 STATEMENT_TIMEOUT = timedelta(seconds=30)
@@ -116,6 +120,19 @@ def check_binds(source: Any, *, asynchronous: bool) -> None:
                 f"Database takes sync engines; got an engine of {_kind_of(bind)}. "
                 "Use AsyncDatabase with the AsyncEngine or an async_sessionmaker of it"
             )
+
+
+def warn_of_expiry(maker: Any) -> None:
+    """Log a warning where rows of an `async_sessionmaker` expire at the commit.
+
+    A warning and no error: what reads nothing after a commit is right all the same.
+    """
+    if maker.kw.get("expire_on_commit", True):
+        _log.warning(
+            "The async_sessionmaker expires rows at each commit. One that is read after it, as in a route that commits "
+            "and returns it, is a 500 (MissingGreenlet): an async session cannot load it again by itself. "
+            "Make it with async_sessionmaker(engine, expire_on_commit=False)."
+        )
 
 
 def _is_async(bind: Any) -> bool:

@@ -29,6 +29,7 @@ from fastapi_patterns.db._source import (
     check_metadata,
     check_session_class,
     parse_source,
+    warn_of_expiry,
 )
 from fastapi_patterns.db._transaction import MISTAKES, check_async_function, check_retries, check_timeout
 from fastapi_patterns.db._url import make_engine
@@ -246,6 +247,8 @@ class AsyncDatabase:
         if not self._started:
             self._started = True
             warn_of_unknown_names(self._policy.constraints, self.metadata)
+            if isinstance(self._source, async_sessionmaker):
+                warn_of_expiry(self._source)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
