@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import MetaData, UniqueConstraint
+from sqlalchemy import MetaData, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -189,7 +189,9 @@ def _unique_constraint(metadata: MetaData, columns: list[str]) -> str | None:
     if table is None:
         return None
     for constraint in table.constraints:
-        if isinstance(constraint, UniqueConstraint) and {column.name for column in constraint.columns} == names:
+        if not isinstance(constraint, (UniqueConstraint, PrimaryKeyConstraint)):
+            continue
+        if {column.name for column in constraint.columns} == names:
             return str(constraint.name) if constraint.name else None
     for index in table.indexes:
         if index.unique and {column.name for column in index.columns} == names:
