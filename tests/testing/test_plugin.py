@@ -515,12 +515,22 @@ def test_a_route(client):
 def test_a_session_scope(client):
     client.post("/scope")
 
+def test_a_websocket(client):
+    with client.websocket_connect("/ws") as socket:
+        socket.receive_text()
+
 def test_it_is_left_alone(client): ...
 """
 SCOPE = """
+from fastapi import WebSocket
+
 @app.post("/scope")
 def scope() -> None:
     rename(1)
+
+@app.websocket("/ws")
+async def socket(socket: WebSocket, session: Annotated[Session, Depends(database.session)]) -> None:
+    await socket.accept()
 """
 
 
@@ -531,12 +541,15 @@ def scope() -> None:
 def test_a_database_that_is_not_registered_is_refused(kind: str, stack: str, pytester: pytest.Pytester) -> None:
     """Its writes would go to the real database: an error says what to write, before the first of them."""
     app = APP if kind == "Database" else ASYNC_APP
-    scope = SCOPE if kind == "Database" else SCOPE.replace("def", "async def").replace("rename", "await rename")
+    scope = (
+        SCOPE if kind == "Database" else SCOPE.replace("def scope", "async def scope").replace("rename", "await rename")
+    )
+    scope = scope.replace("[Session", "[Session" if kind == "Database" else "[AsyncSession")
     pytester.makepyfile(shop=app.replace("install_stack(app, resources=[database, tasks])", stack) + scope)
     configure(pytester)
     pytester.makepyfile(test_it=WRITES)
     result = pytester.runpytest_subprocess()
-    result.assert_outcomes(failed=2, passed=1)
+    result.assert_outcomes(failed=3, passed=1)
     result.stdout.fnmatch_lines([f"*ConfigurationError: {kind}(sqlite*real.db) is not isolated*install_stack(app, *"])
     assert not (pytester.path / "real.db").exists()
 

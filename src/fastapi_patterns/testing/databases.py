@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.orm import Session
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastapi_patterns.db import Database
 from fastapi_patterns.db._guard import bound_only, database_of
@@ -104,6 +105,15 @@ class Databases:
         """Refuse databases that are not isolated, in what the application is called for meanwhile."""
         with bound_only(self._app.dependency_overrides):
             yield
+
+    def serving(self, app: ASGIApp) -> ASGIApp:
+        """The application, which refuses databases that are not isolated."""
+
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            with self.served():
+                await app(scope, receive, send)
+
+        return guarded
 
     @contextmanager
     def session(self) -> Iterator[Session]:

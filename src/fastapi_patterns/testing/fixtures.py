@@ -47,6 +47,12 @@ class _Client(TestClient):
             if took_turn:
                 self.turns.release()
 
+    def websocket_connect(self, *args: Any, **kwargs: Any) -> Any:
+        session = super().websocket_connect(*args, **kwargs)
+        if self.databases is not None:
+            session.app = self.databases.serving(session.app)  # it is called when the session is entered
+        return session
+
     def _send_and_join(self, *args: Any, **kwargs: Any) -> Any:
         with nullcontext() if self.databases is None else self.databases.served():
             response = super().send(*args, **kwargs)
