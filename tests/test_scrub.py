@@ -107,6 +107,48 @@ def test_what_is_kept_helps() -> None:
     assert str(scrub(driver_error())) == "sqlstate=23505"
 
 
+def of_psycopg(words: str, **attributes: object) -> Exception:
+    """An error without a code, as psycopg raises it when it cannot connect."""
+    cls = type("OperationalError", (Exception,), {"__module__": "psycopg", **attributes})
+    error: Exception = cls(words)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ('FATAL:  password authentication failed for user "ada"', "password authentication failed"),
+        ("fe_sendauth: no password supplied", "the server wants a password, and there is none"),
+        ('FATAL:  database "ada" does not exist', "the database does not exist"),
+        ('FATAL:  role "ada" does not exist', "this role may not log in, or not from here"),
+        ('FATAL:  no pg_hba.conf entry for host "ada"', "this role may not log in, or not from here"),
+        ("FATAL:  sorry, too many clients already, ada", "too many connections"),
+        ("FATAL:  the database system is starting up, ada", "the server does not accept connections at the moment"),
+        (
+            'connection to server at "ada" failed: Connection refused',
+            "connection refused: is the server running there?",
+        ),
+        ('could not translate host name "ada" to address', "the host has no address"),
+        ("connection to ada timed out", "no answer in time"),
+        ("ada: server closed the connection unexpectedly", "the connection broke"),
+        ('server certificate for "ada" does not match', "TLS: the two sides do not agree, or a certificate is refused"),
+        ("duplicate key: (email)=(ada)", "[message hidden]"),
+    ],
+)
+def test_why_there_is_no_connection_is_said_in_fixed_words(words: str, said: str) -> None:
+    """Somebody on call can tell a wrong password from a server that is down; the server's text stays out."""
+    assert str(scrub(of_psycopg(words))) == said
+
+
+def test_codes_are_kept_with_what_they_mean() -> None:
+    """PostgreSQL's state with a word on it, also when the record is scrubbed twice; MySQL's number."""
+    error = of_psycopg("FATAL: ada", sqlstate="53300")
+    assert str(scrub(error)) == "sqlstate=53300 (too many connections)"
+    assert str(scrub(scrub(error))) == "sqlstate=53300 (too many connections)"
+    cls = type("OperationalError", (Exception,), {"__module__": "pymysql.err"})
+    assert str(scrub(cls(1045, "Access denied for user 'ada'"))) == "code=1045 [message hidden]"
+
+
 def test_a_session_that_was_rolled_back_repeats_no_value() -> None:
     """SQLAlchemy's PendingRollbackError quotes the original exception."""
     orm = pytest.importorskip("sqlalchemy.exc")

@@ -5,6 +5,7 @@ a settings model's print secrets. `scrub` gives a stand-in that has the same typ
 what is wrong without saying with what.
 """
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,46 @@ __all__ = ["scrub"]
 
 # The drivers whose messages may quote a row; SQLite's name tables and columns only.
 _DRIVERS = ("asyncpg", "psycopg", "psycopg2", "pymysql", "MySQLdb", "mysql", "aiomysql", "oracledb", "pyodbc")
+# Marks a stand-in.
+_DONE = "_fastapi_patterns_scrubbed"
+
+# What PostgreSQL's SQLSTATEs mean that somebody on call wants to tell apart, in words of our own.
+# Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_MEANINGS = {
+    "25006": "the transaction is read-only",
+    "28000": "this role may not log in, or not from here",
+    "28P01": "password authentication failed",
+    "3D000": "the database does not exist",
+    "40001": "serialization failure",
+    "40P01": "deadlock",
+    "42501": "the role lacks a privilege",
+    "42703": "there is no such column",
+    "42P01": "there is no such table",
+    "53100": "the server's disk is full",
+    "53200": "the server is out of memory",
+    "53300": "too many connections",
+    "55P03": "a lock was not free",
+    "57014": "the statement was cancelled, or over its time limit",
+    "57P01": "the server ended the connection",
+    "57P02": "the server crashed",
+    "57P03": "the server does not accept connections at the moment",
+}
+# psycopg and psycopg2 say only in words why no connection could be made. A phrase that is found is answered with words
+# of our own; nothing of the text itself goes on.
+_PHRASES = (
+    (re.compile("password authentication failed"), "password authentication failed"),
+    (re.compile("no password supplied"), "the server wants a password, and there is none"),
+    (re.compile(r"database \"[^\n]*\" does not exist"), "the database does not exist"),
+    (re.compile(r"no pg_hba\.conf entry|role \"[^\n]*\" (?:does not exist|is not permitted)"), _MEANINGS["28000"]),
+    (re.compile("too many (?:clients|connections)|remaining connection slots"), "too many connections"),
+    (re.compile("database system is|not (?:yet )?accepting connections"), _MEANINGS["57P03"]),
+    (re.compile("[Cc]onnection refused|actively refused"), "connection refused: is the server running there?"),
+    (re.compile("translate host name|resolve host|Name or service not known|getaddrinfo"), "the host has no address"),
+    (re.compile("No route to host|[Nn]etwork is unreachable"), "the host cannot be reached"),
+    (re.compile("time(?:out|d out)|did not answer in time"), "no answer in time"),
+    (re.compile("certificate|SSL|TLS"), "TLS: the two sides do not agree, or a certificate is refused"),
+    (re.compile("closed the connection|[Cc]onnection reset|terminating connection"), "the connection broke"),
+)
 
 
 def scrub(error: BaseException) -> BaseException:
@@ -47,7 +88,12 @@ def _stand_in(cls: type[BaseException], text: str) -> BaseException:
     def __str__(self: object) -> str:  # noqa: N807
         return text
 
-    names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__str__": __str__}
+    names: dict[str, object] = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__str__": __str__,
+        _DONE: True,
+    }
     stand_in: BaseException = type(cls.__name__, (Exception,), names)()
     return stand_in
 
@@ -69,6 +115,8 @@ def _safe_text(error: BaseException) -> str | None:
 
 
 def _is_driver(error: BaseException) -> bool:
+    if hasattr(error, _DONE):  # a record is scrubbed where it is logged and by a formatter
+        return False
     module = type(error).__module__
     return module.partition(".")[0] in _DRIVERS or module.startswith("sqlalchemy.dialects.")
 
@@ -87,8 +135,18 @@ def _of_driver(error: Any) -> str:
     for name in ("sqlstate", "constraint_name", "table_name", "column_name"):
         value = next((value for place in places if isinstance(value := getattr(place, name, None), str)), None)
         if value:
-            parts.append(f"{name.removesuffix('_name')}={value}")
-    return " ".join(parts) or "[message hidden]"
+            meaning = f" ({_MEANINGS[value]})" if name == "sqlstate" and value in _MEANINGS else ""
+            parts.append(f"{name.removesuffix('_name')}={value}{meaning}")
+    return " ".join(parts) or _without_state(error)
+
+
+def _without_state(error: Any) -> str:
+    """What a driver's error may say that has no SQLSTATE: MySQL's number, or why there is no connection."""
+    arguments = getattr(error, "args", ())
+    if arguments and type(arguments[0]) is int:
+        return f"code={arguments[0]} [message hidden]"
+    text = _text(error)
+    return next((meaning for phrase, meaning in _PHRASES if phrase.search(text)), "[message hidden]")
 
 
 def _of_rollback(error: Any) -> str:

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -94,10 +95,14 @@ class PydanticUser(BaseModel):
     name: str
 
 
-def _load_sqlmodel(claims: Claims) -> Any:
-    sqlmodel = pytest.importorskip("sqlmodel")  # which the lowest supported versions have no release for
+# The lowest supported versions have no release of it.
+NEEDS_SQLMODEL = pytest.mark.skipif(find_spec("sqlmodel") is None, reason="needs sqlmodel")
 
-    class SqlModelUser(sqlmodel.SQLModel):  # type: ignore[misc,name-defined]
+
+def _load_sqlmodel(claims: Claims) -> Any:
+    import sqlmodel
+
+    class SqlModelUser(sqlmodel.SQLModel):
         id: int
         name: str
 
@@ -112,7 +117,7 @@ async def _load_dict(claims: Claims) -> dict[str, Any]:
     "load",
     [
         lambda claims: OrmUser(id=claims.int_sub, name="Ada"),
-        _load_sqlmodel,
+        pytest.param(_load_sqlmodel, marks=NEEDS_SQLMODEL),
         lambda claims: PydanticUser(id=claims.int_sub, name="Ada"),
         _load_dict,
     ],

@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, Table, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    insert,
+)
 
 from fastapi_patterns import AsyncDatabase, Database, install_stack
 from fastapi_patterns.db._names import unknown_names
@@ -91,3 +102,53 @@ def test_a_start_warns_of_a_name_once(make: Any, caplog: pytest.LogCaptureFixtur
     (said,) = [record for record in caplog.records if record.name == "fastapi_patterns.db"]
     assert said.levelname == "WARNING"
     assert "is called 'uq_owner_name'; near it: 'uq_owners_name'" in said.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [
+        (Column("id", Integer, primary_key=True), "pk_owners"),
+        (Column("id", Integer, unique=True), "uq_owners_id"),
+        (Column("id", Integer, unique=True, index=True), "ix_owners_id"),
+    ],
+)
+def test_sqlite_says_the_columns_and_the_metadata_the_name(column: Column[int], name: str) -> None:
+    """A primary key, a unique constraint, and the unique index that `unique=True, index=True` makes of both."""
+    metadata = MetaData(naming_convention=CONVENTION)
+    owners = Table("owners", metadata, column)
+    database = Database("sqlite://", metadata=metadata, constraints={name: "Taken"})
+    database.create_all()
+    app = FastAPI()
+    install_stack(app, resources=[database])
+
+    @app.post("/")
+    def add() -> None:
+        with database.session_scope() as session:
+            session.execute(insert(owners).values(id=1))
+
+    with TestClient(app) as client:
+        assert client.post("/").status_code == 200
+        assert client.post("/").json() == {"error": "Taken"}
+
+
+def test_sqlite_says_nothing_of_a_foreign_key() -> None:
+    """Its name answers nothing there: it is any other constraint."""
+    metadata = tables(naming_convention=CONVENTION)
+    database = Database(
+        "sqlite://",
+        metadata=metadata,
+        constraints={"fk_things_owner_id_owners": "No such owner"},
+        other_integrity_status=422,
+    )
+    database.create_all()
+    app = FastAPI()
+    install_stack(app, resources=[database])
+
+    @app.post("/")
+    def add() -> None:
+        with database.session_scope() as session:
+            session.execute(insert(metadata.tables["things"]).values(id=1, owner_id=404, code=1))
+
+    with TestClient(app) as client:
+        answer = client.post("/")
+    assert (answer.status_code, answer.json()) == (422, {"error": "The data contradicts what is stored"})

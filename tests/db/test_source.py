@@ -10,8 +10,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from sqlalchemy import QueuePool, create_engine
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from fastapi_patterns import AsyncDatabase, ConfigurationError, Database, install_stack
 from fastapi_patterns.db._url import make_engine
@@ -93,7 +93,11 @@ def test_urls_are_checked_without_their_drivers() -> None:
             {"poolclass": QueuePool},
             "QueuePool cannot be used with",
         ),
-        (Database, "sqlite://", {"pool_size": 5}, "takes no such options for sqlite://.*pool_size"),
+        (Database, "postgresql://h/d", {"pool_szie": 5}, r"pool_szie: did you mean pool_size"),
+        (Database, "sqlite://", {"constraint": {}}, r"constraint: did you mean constraints\?"),
+        (AsyncDatabase, "sqlite://", {"metdata": 1, "ehco": 1}, r"metdata: did you mean metadata\? ehco: did you mean"),
+        (Database, "sqlite://", {"pool_size": 5}, r"takes no such options for sqlite://.*pool_size[^?]*\Z"),
+        (Database, "sqlite://", {"frobnicate": 5}, r"frobnicate[^?]*\Z"),
         (Database, "sqlite://", {"echo": "loud"}, "create_engine takes no such options for sqlite://"),
         (Database, "mysql+pymysql://u:pass-word@h/d", {}, r"pymysql.* Install it with pip install pymysql"),
         (Database, "mysql://u:pass-word@h/d", {}, "pip install mysqlclient"),
@@ -243,3 +247,50 @@ def test_a_session_class_beside_a_sessionmaker_is_refused() -> None:
             make()
     assert Database(engine, session_class=Session)
     assert AsyncDatabase(async_engine, session_class=AsyncSession)
+
+
+@pytest.mark.parametrize("make", [Database, AsyncDatabase])
+@pytest.mark.parametrize("option", ["autoflush", "expire_on_commit", "class_", "binds"])
+def test_an_option_of_sessions_names_the_sessionmaker(make: Any, option: str) -> None:
+    """Beside a URL and beside an engine, as soon as the object is made."""
+    engine = create_engine("sqlite://") if make is Database else create_async_engine("sqlite+aiosqlite://")
+    for source in ("sqlite://", engine):
+        with pytest.raises(
+            ConfigurationError, match=rf"^{option}: sessions take that.*sessionmaker\(engine, {option}="
+        ):
+            make(source, **{option: None})
+
+
+@pytest.mark.parametrize("make", [Database, AsyncDatabase])
+def test_a_scoped_session_names_its_sessionmaker(make: Any) -> None:
+    """It is the registry of sessions, and there is one for each thread or task: nothing to open a session with."""
+    for source in (scoped_session(sessionmaker()), async_scoped_session(async_sessionmaker(), scopefunc=int)):
+        with pytest.raises(ConfigurationError, match=r"scoped_session.*Pass the (async_)?sessionmaker inside it"):
+            make(source)
+
+
+@pytest.mark.parametrize("make", [Database, AsyncDatabase])
+def test_calling_the_dependency_names_session_scope(make: Any) -> None:
+    """`next(get_db())`, `for db in get_db()` and `async with database.session()` all begin with this call."""
+    get_db = make("sqlite://").session
+    with pytest.raises(TypeError, match=rf"^{make.__name__}\.session\(\) missing.*otherwise_use_session_scope"):
+        get_db()
+
+
+@pytest.mark.parametrize(("options", "warned"), [({}, True), ({"expire_on_commit": False}, False)])
+def test_an_async_sessionmaker_whose_rows_expire_is_a_warning(
+    options: dict[str, Any], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once, when the application starts; a URL's own sessions are right."""
+
+    async def live(source: Any) -> None:
+        database = AsyncDatabase(source)
+        for _ in range(2):
+            async with database:
+                pass
+        await database.engine.dispose()
+
+    asyncio.run(live(async_sessionmaker(create_async_engine(ASYNC_URL), **options)))
+    asyncio.run(live(ASYNC_URL))
+    written = [record.getMessage() for record in caplog.records if "expire_on_commit=False" in record.getMessage()]
+    assert len(written) == warned

@@ -1,7 +1,10 @@
 """Transactions that contradict each other, on purpose and in a crowd: run again, once in effect, or told as busy."""
 
 import asyncio
+import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,8 @@ from fastapi_patterns import Database
 from tests.faults.harness import CONCURRENCY, REQUESTS, Books, Kind, Site, load
 
 pytestmark = pytest.mark.services
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/retries.md"
 
 
 @pytest.fixture
@@ -191,3 +196,33 @@ def test_one_that_never_succeeds_is_a_503(kind: Kind, accounts: Books, code: str
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert len(seen) == len(set(seen)) == 4
     assert amounts(accounts) == [0, 0]
+
+
+@pytest.mark.parametrize("safe_by", ["a lock", "SERIALIZABLE"])
+def test_the_transfer_of_the_guide_loses_nothing(books: Books, safe_by: str) -> None:
+    """The page's own code, in a crowd: each transfer that returned has moved its amount, and the sum is what it was."""
+    block = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[0]
+    made = 'Database("sqlite://", metadata=Base.metadata)'
+    assert made in block
+    assert ".with_for_update()" in block
+    if safe_by == "SERIALIZABLE":
+        block = block.replace(".with_for_update()", "")
+    level = "SERIALIZABLE" if safe_by == "SERIALIZABLE" else "READ COMMITTED"
+    page: dict[str, Any] = {"url": books.url, "level": level, "__name__": "page"}
+    exec(block.replace(made, "Database(url, metadata=Base.metadata, isolation_level=level)"), page)  # noqa: S102 (ours)
+    books.ask("UPDATE accounts SET balance = 1000")
+
+    def run(number: int) -> int:
+        source, target = ((1, 2), (1, 2), (2, 1))[number % 3]
+        try:
+            page["transfer"](source, target, 1)
+        except DBAPIError:
+            return 0  # contradicted four times over, and told so
+        return target - source
+
+    with ThreadPoolExecutor(8) as pool:
+        moved = sum(pool.map(run, range(120)))
+    page["database"].engine.dispose()
+    assert books.ask("SELECT balance FROM accounts ORDER BY id") == [(1000 - moved,), (1000 + moved,)]
+    if safe_by == "a lock":
+        assert moved == 40

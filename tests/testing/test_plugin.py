@@ -50,6 +50,27 @@ def make_app() -> FastAPI:
     return app
 """
 
+ASYNC_APP = """
+from typing import Annotated
+from fastapi import Depends, FastAPI
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+from fastapi_patterns import AsyncDatabase, TaskQueue, install_stack
+
+database = AsyncDatabase("sqlite:///real.db")
+tasks = TaskQueue()
+app = FastAPI()
+install_stack(app, resources=[database, tasks])
+
+async def rename(user_id: int) -> None:
+    async with database.session_scope() as session:
+        await session.execute(text("SELECT 1"))
+
+@app.post("/users")
+async def create(session: Annotated[AsyncSession, Depends(database.session)]) -> None:
+    await session.execute(text("SELECT 1"))
+"""
+
 INI = """
 [pytest]
 fastapi_app = {app}
@@ -485,6 +506,106 @@ def test_a_database_without_tables_says_so(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(errors=3)
     result.stdout.fnmatch_lines(["*was made without its tables: pass Database(..., metadata=Base.metadata)*"])
+
+
+WRITES = """
+def test_a_route(client):
+    client.post("/users")
+
+def test_a_session_scope(client):
+    client.post("/scope")
+
+def test_a_websocket(client):
+    with client.websocket_connect("/ws") as socket:
+        socket.receive_text()
+
+def test_it_is_left_alone(client): ...
+"""
+SCOPE = """
+from fastapi import WebSocket
+
+@app.post("/scope")
+def scope() -> None:
+    rename(1)
+
+@app.websocket("/ws")
+async def socket(socket: WebSocket, session: Annotated[Session, Depends(database.session)]) -> None:
+    await socket.accept()
+"""
+
+
+@pytest.mark.parametrize(
+    "stack", ["", "install_stack(app, resources=[tasks])"], ids=["no stack", "a stack without the database"]
+)
+@pytest.mark.parametrize("kind", ["Database", "AsyncDatabase"])
+def test_a_database_that_is_not_registered_is_refused(kind: str, stack: str, pytester: pytest.Pytester) -> None:
+    """Its writes would go to the real database: an error says what to write, before the first of them."""
+    app = APP if kind == "Database" else ASYNC_APP
+    scope = (
+        SCOPE if kind == "Database" else SCOPE.replace("def scope", "async def scope").replace("rename", "await rename")
+    )
+    scope = scope.replace("[Session", "[Session" if kind == "Database" else "[AsyncSession")
+    pytester.makepyfile(shop=app.replace("install_stack(app, resources=[database, tasks])", stack) + scope)
+    configure(pytester)
+    pytester.makepyfile(test_it=WRITES)
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=3, passed=1)
+    result.stdout.fnmatch_lines([f"*ConfigurationError: {kind}(sqlite*real.db) is not isolated*install_stack(app, *"])
+    assert not (pytester.path / "real.db").exists()
+
+
+@pytest.mark.parametrize("named", ["database", "get_db"])
+def test_a_database_without_the_stack_can_be_named(named: str, pytester: pytest.Pytester) -> None:
+    """The object or its dependency; then it is isolated like a registered one, and brings its own tables."""
+    pytester.makepyfile(
+        shop=APP.replace("install_stack(app, resources=[database, tasks])", "get_db = database.session")
+    )
+    configure(pytester, more=f"fastapi_get_db = shop:{named}")
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+        from shop import User
+
+        @pytest.mark.parametrize("turn", range(2))
+        def test_it(client, db, turn):
+            db.add(User(name="test"))
+            db.commit()
+            assert client.get("/users").json() == ["test"]
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+    assert not (pytester.path / "real.db").exists()
+
+
+def test_a_database_whose_dependency_is_overridden_is_not_refused(pytester: pytest.Pytester) -> None:
+    """What stands in is the test's business: another database, in any way, or a session of its own."""
+    pytester.makepyfile(shop=APP.replace("install_stack(app, resources=[database, tasks])", ""))
+    configure(pytester)
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+        from fastapi_patterns import Database
+        from shop import Base, database
+
+        other = Database("sqlite://", metadata=Base.metadata)
+        other.create_all()
+
+        def through_a_scope():
+            with other.session_scope() as session:
+                yield session
+
+        @pytest.mark.parametrize("override", [other.session, through_a_scope])
+        def test_it(client, dependency_overrides, override):
+            dependency_overrides[database.session] = override
+            assert client.get("/users").json() == []
+
+        def test_a_session_of_the_tests_own(client):
+            with other.session_scope() as session:
+                session.connection()
+        """
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=3)
+    assert not (pytester.path / "real.db").exists()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from sqlalchemy import URL, Engine, StaticPool, event
 from fastapi_patterns.db._ending import end_in_background
 from fastapi_patterns.db._psycopg import bounded_connect
 from fastapi_patterns.db._reset import clean_on_return
+from fastapi_patterns.db._sqlite import prepare_sqlite
 from fastapi_patterns.db.failures import DatabaseUnavailableError
 from fastapi_patterns.exceptions import ConfigurationError
 
@@ -135,7 +136,7 @@ def _is_sqlite(url: URL) -> bool:
 def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
     """Hook into an engine that was made here: SQLite's promises, clean connections, limits that are kept."""
     if _is_sqlite(engine.url):
-        _prepare_sqlite(engine)
+        prepare_sqlite(engine, file=not is_memory(engine.url))
         return
     if engine.dialect.name == "postgresql":
         clean_on_return(engine)
@@ -160,6 +161,10 @@ def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
             return connect(*arguments, **options)
         except OSError as error:  # asyncpg's own, TimeoutError among them, which SQLAlchemy passes on as they are
             raise DatabaseUnavailableError("The database cannot be reached") from error
+        except Exception as error:
+            if not _is_refusal(error):
+                raise
+            raise DatabaseUnavailableError("The database refuses the connection") from error
 
     @event.listens_for(engine, "handle_error")
     def _on_error(context: Any) -> None:
@@ -168,21 +173,6 @@ def prepare(engine: Engine, statement_timeout: timedelta | None) -> None:
             raise DatabaseUnavailableError("The database did not answer in time") from context.original_exception
 
 
-def _prepare_sqlite(engine: Engine) -> None:
-    """Make SQLite keep its promises: foreign keys, real transactions and savepoints, readers beside a writer."""
-    file = not is_memory(engine.url)
-
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:
-        # The driver's own transaction handling commits behind savepoints; BEGIN is sent below instead.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA foreign_keys = ON")
-        if file:
-            cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.execute("PRAGMA busy_timeout = 5000")  # milliseconds
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN")
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether the server said no: asyncpg's exceptions leave `connect` without SQLAlchemy's around them."""
+    return type(error).__module__.startswith("asyncpg.") and isinstance(getattr(error, "sqlstate", None), str)

@@ -1,5 +1,6 @@
 """What a database is made from: a URL, an engine or a sessionmaker of its kind, and nothing that it would ignore."""
 
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -7,26 +8,25 @@ from typing import Any, TypeVar
 from sqlalchemy import URL, Connection, Engine, MetaData
 from sqlalchemy.orm import Session, sessionmaker
 
+from fastapi_patterns.db._options import check_engine_options, check_no_session_options
 from fastapi_patterns.db._url import parse_url
 from fastapi_patterns.exceptions import ConfigurationError
 
 __all__ = [
     "STATEMENT_TIMEOUT",
     "check_binds",
-    "check_engine_options",
     "check_metadata",
     "check_session_class",
     "parse_source",
+    "warn_of_expiry",
 ]
 
 S = TypeVar("S")
 
+_log = logging.getLogger("fastapi_patterns.db")
+
 # The default. This very object means that the application has not said anything, so that `help()` shows a duration.
 STATEMENT_TIMEOUT = timedelta(seconds=30)
-
-# The lowest values that SQLAlchemy's pools know: 0 and -1 stand for "no limit" and "never".
-_POOL_MINIMUM = {"pool_size": 0, "max_overflow": -1, "pool_timeout": 0, "pool_recycle": -1}
-_POOL_SECONDS = ("pool_timeout", "pool_recycle")
 
 
 def parse_source(
@@ -48,6 +48,7 @@ def parse_source(
         return parse_url(source, asynchronous=asynchronous)
     _check_is_ours(source, asynchronous=asynchronous)
     check_binds(source, asynchronous=asynchronous)
+    check_no_session_options(engine_options)
     if engine_options:
         raise ConfigurationError(
             f"engine options go with a URL; an engine of your own has them already; got {', '.join(engine_options)}"
@@ -71,12 +72,17 @@ def _is_engine(source: Any) -> bool:
     return hasattr(source, "dialect")
 
 
+def _is_scoped(source: Any) -> bool:
+    return type(source).__name__ in ("scoped_session", "async_scoped_session")
+
+
 def _check_is_ours(source: Any, *, asynchronous: bool) -> None:
     if asynchronous:
         from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
         if not isinstance(source, (AsyncEngine, async_sessionmaker)):
             more = " For an async engine use async_sessionmaker(engine)." if isinstance(source, sessionmaker) else ""
+            more = " Pass the async_sessionmaker inside it." if _is_scoped(source) else more
             raise ConfigurationError(
                 "AsyncDatabase takes a URL, an AsyncEngine or an async_sessionmaker; got "
                 f"{type(source).__name__}. For a sync engine use Database.{more}"
@@ -84,7 +90,7 @@ def _check_is_ours(source: Any, *, asynchronous: bool) -> None:
     elif not isinstance(source, (Engine, sessionmaker)):
         raise ConfigurationError(
             f"Database takes a URL, an Engine or a sessionmaker; got {type(source).__name__}. "
-            "For an async engine use AsyncDatabase."
+            + ("Pass the sessionmaker inside it." if _is_scoped(source) else "For an async engine use AsyncDatabase.")
         )
 
 
@@ -116,6 +122,19 @@ def check_binds(source: Any, *, asynchronous: bool) -> None:
             )
 
 
+def warn_of_expiry(maker: Any) -> None:
+    """Log a warning where rows of an `async_sessionmaker` expire at the commit.
+
+    A warning and no error: what reads nothing after a commit is right all the same.
+    """
+    if maker.kw.get("expire_on_commit", True):
+        _log.warning(
+            "The async_sessionmaker expires rows at each commit. One that is read after it, as in a route that commits "
+            "and returns it, is a 500 (MissingGreenlet): an async session cannot load it again by itself. "
+            "Make it with async_sessionmaker(engine, expire_on_commit=False)."
+        )
+
+
 def _is_async(bind: Any) -> bool:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -125,29 +144,6 @@ def _is_async(bind: Any) -> bool:
 def _kind_of(bind: Any) -> str:
     dialect = getattr(bind, "dialect", None)
     return type(bind).__name__ if dialect is None else f"the async driver {dialect.driver}"
-
-
-def check_engine_options(options: Mapping[str, Any]) -> None:
-    """Refuse what SQLAlchemy would take without a word, or find when it connects.
-
-    Raises:
-        ConfigurationError: A size or time of the pool that is none, or `connect_args` that are no mapping.
-    """
-    for name, least in _POOL_MINIMUM.items():
-        if name not in options:
-            continue
-        value = options[name]
-        kinds = (int, float) if name in _POOL_SECONDS else int
-        if value is None and name == "pool_timeout":
-            continue  # waits for ever
-        if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
-            what = "a number of seconds" if name in _POOL_SECONDS else "an int"
-            raise ConfigurationError(f"{name} must be {what}, {least} or more; got {value!r}")
-    arguments = options.get("connect_args", {})
-    if not isinstance(arguments, Mapping):
-        raise ConfigurationError(
-            f"connect_args must be a dict of the driver's arguments; got {type(arguments).__name__}"
-        )
 
 
 def check_session_class(cls: Any, base: type[S]) -> type[S]:

@@ -7,6 +7,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from fastapi_patterns._optional import require
+from fastapi_patterns.db._options import near_names
 from fastapi_patterns.exceptions import ConfigurationError
 
 __all__ = ["make_engine", "parse_url"]
@@ -106,7 +107,7 @@ def make_engine(create: Callable[..., E], url: URL, options: Mapping[str, Any]) 
     except (TypeError, ValueError, LookupError, AttributeError, SQLAlchemyError) as error:
         raise ConfigurationError(
             f"{getattr(create, '__name__', 'create_engine')} takes no such options for {url.drivername}://"
-            f"{_said(error, url, options)}"
+            f"{_said(error, url, options)}{near_names(str(error))}"
         ) from None  # its text may hold parts of the URL
 
 

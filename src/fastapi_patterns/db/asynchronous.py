@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import (
 from fastapi_patterns.db._closed import refuse_from_now_on
 from fastapi_patterns.db._ending import end_session
 from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare
+from fastapi_patterns.db._guard import check_bound, mark_dependency
 from fastapi_patterns.db._names import warn_of_unknown_names
 from fastapi_patterns.db._policy import APPLICATION_NAME, Commit, Policy
 from fastapi_patterns.db._source import (
@@ -28,6 +29,7 @@ from fastapi_patterns.db._source import (
     check_metadata,
     check_session_class,
     parse_source,
+    warn_of_expiry,
 )
 from fastapi_patterns.db._transaction import MISTAKES, check_async_function, check_retries, check_timeout
 from fastapi_patterns.db._url import make_engine
@@ -109,12 +111,17 @@ class AsyncDatabase:
             async with self._scope(commits=commit == "before_response") as session:
                 yield session
 
-        # See Database: the plain function in front makes every declaration meet the one function-scoped generator.
+        # See Database: the plain function in front makes every declaration meet the one function-scoped generator, and
+        # the parameter's name is what a call outside a route is told.
         async def session(
-            opened: Annotated[AsyncSession, Depends(unit_of_work, scope="function")],
+            only_in_Depends_otherwise_use_session_scope: Annotated[  # noqa: N803
+                AsyncSession, Depends(unit_of_work, scope="function")
+            ],
         ) -> AsyncSession:
-            return opened
+            return only_in_Depends_otherwise_use_session_scope
 
+        session.__qualname__ = "AsyncDatabase.session"
+        mark_dependency(session, self)
         self.session = session
 
     @property
@@ -240,6 +247,8 @@ class AsyncDatabase:
         if not self._started:
             self._started = True
             warn_of_unknown_names(self._policy.constraints, self.metadata)
+            if isinstance(self._source, async_sessionmaker):
+                warn_of_expiry(self._source)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -264,6 +273,7 @@ class AsyncDatabase:
 
     def _open(self) -> AsyncSession:
         if self._bound is None:
+            check_bound(self)
             return self._sessions()()  # type: ignore[no-any-return]  # async_sessionmaker[Any]
         return self._sessions()(  # type: ignore[no-any-return]
             bind=self._bound, join_transaction_mode="create_savepoint"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import MetaData, UniqueConstraint
+from sqlalchemy import MetaData, PrimaryKeyConstraint, UniqueConstraint
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -28,9 +28,15 @@ __all__ = [
 _UNIQUE = "23505"
 _RETRYABLE = frozenset({"40001", "40P01", 1205, 1213})  # serialization failure, deadlock
 _CANCELED = "57014"  # a statement that took longer than statement_timeout
-_UNAVAILABLE_CLASSES = ("08", "53", "57P", "55P03")  # connection, resources, shutdown, a lock that was not free
+# Connection, login, no such database, resources, shutdown, a lock that was not free. A wrong password is a mistake, and
+# yet no fault of the request: psycopg does not tell it from a server that is down, a readiness route must see it, and a
+# password that is being changed is right again in a moment.
+_UNAVAILABLE_CLASSES = ("08", "28", "3D000", "53", "57P", "55P03")
 _UNIQUE_SQLITE = frozenset({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"})
-_LOCKED_SQLITE = frozenset({"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_BUSY_SNAPSHOT"})
+_LOCKED_SQLITE = ("SQLITE_BUSY", "SQLITE_LOCKED")  # and those that begin so
+# Another one has written since this transaction read: a serialization failure by another name. A plain SQLITE_BUSY is
+# none: `busy_timeout` has been waited for already.
+_OLD_SNAPSHOT_SQLITE = "SQLITE_BUSY_SNAPSHOT"
 _SQLITE_COLUMNS = re.compile(r"UNIQUE constraint failed: (.+)")
 _SQLITE_CHECK = re.compile(r"CHECK constraint failed: (.+)")
 
@@ -128,7 +134,9 @@ def constraint_of(error: IntegrityError, metadata: MetaData | None = None) -> st
 
 def is_retryable(error: BaseException) -> bool:
     """Tell whether the same transaction may succeed when it is run again: a serialization failure or a deadlock."""
-    return isinstance(error, DBAPIError) and _code(error) in _RETRYABLE
+    if not isinstance(error, DBAPIError):
+        return False
+    return _code(error) in _RETRYABLE or _sqlite_name(error) == _OLD_SNAPSHOT_SQLITE
 
 
 def delay_before(attempt: int) -> float:
@@ -141,7 +149,7 @@ def _lost(error: DBAPIError) -> ErrorInfo | None:
     code = _code(error)
     if code == _CANCELED:
         return _TOO_SLOW
-    if code in _RETRYABLE or getattr(error.orig, "sqlite_errorname", None) in _LOCKED_SQLITE:
+    if code in _RETRYABLE or _sqlite_name(error).startswith(_LOCKED_SQLITE):
         return _BUSY
     if isinstance(code, str) and code.startswith(_UNAVAILABLE_CLASSES):
         return _UNAVAILABLE
@@ -152,7 +160,11 @@ def _lost(error: DBAPIError) -> ErrorInfo | None:
 
 
 def _is_unique(error: IntegrityError) -> bool:
-    return _code(error) in (_UNIQUE, 1062) or getattr(error.orig, "sqlite_errorname", None) in _UNIQUE_SQLITE
+    return _code(error) in (_UNIQUE, 1062) or _sqlite_name(error) in _UNIQUE_SQLITE
+
+
+def _sqlite_name(error: DBAPIError) -> str:
+    return str(getattr(error.orig, "sqlite_errorname", None) or "")
 
 
 def _code(error: DBAPIError) -> str | int | None:
@@ -177,7 +189,9 @@ def _unique_constraint(metadata: MetaData, columns: list[str]) -> str | None:
     if table is None:
         return None
     for constraint in table.constraints:
-        if isinstance(constraint, UniqueConstraint) and {column.name for column in constraint.columns} == names:
+        if not isinstance(constraint, (UniqueConstraint, PrimaryKeyConstraint)):
+            continue
+        if {column.name for column in constraint.columns} == names:
             return str(constraint.name) if constraint.name else None
     for index in table.indexes:
         if index.unique and {column.name for column in index.columns} == names:

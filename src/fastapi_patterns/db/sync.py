@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 
 from fastapi_patterns.db._closed import refuse_from_now_on
 from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare
+from fastapi_patterns.db._guard import check_bound, mark_dependency
 from fastapi_patterns.db._names import warn_of_unknown_names
 from fastapi_patterns.db._places import Places
 from fastapi_patterns.db._policy import APPLICATION_NAME, Commit, Policy
@@ -126,9 +127,16 @@ class Database:
                 await _end(opened, commit=self._policy.commit == "before_response")
 
         # The plain function in front makes every declaration of the dependency meet the one function-scoped generator.
-        async def session(opened: Annotated[Session, Depends(unit_of_work, scope="function")]) -> Session:
-            return opened
+        # Python repeats the parameter's name to whoever calls it: `next(get_db())` says "missing 1 required ...".
+        async def session(
+            only_in_Depends_otherwise_use_session_scope: Annotated[  # noqa: N803
+                Session, Depends(unit_of_work, scope="function")
+            ],
+        ) -> Session:
+            return only_in_Depends_otherwise_use_session_scope
 
+        session.__qualname__ = "Database.session"
+        mark_dependency(session, self)
         self.session = session
 
     @property
@@ -279,6 +287,7 @@ class Database:
 
     def _open(self) -> Session:
         if self._bound is None:
+            check_bound(self)
             return self._sessions()()  # type: ignore[no-any-return]  # sessionmaker[Any]
         return self._sessions()(  # type: ignore[no-any-return]
             bind=self._bound, join_transaction_mode="create_savepoint"

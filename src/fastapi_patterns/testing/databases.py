@@ -12,8 +12,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.orm import Session
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fastapi_patterns.db import Database
+from fastapi_patterns.db._guard import bound_only, database_of
 from fastapi_patterns.exceptions import MissingExtraError
 from fastapi_patterns.stack import stack_of
 from fastapi_patterns.testing._config import load, setting
@@ -27,8 +29,8 @@ __all__ = ["Databases"]
 
 _NO_DATABASE = (
     "The application has no database that the plugin knows. Register one with "
-    "install_stack(app, resources=[database]), or name the application's own dependency: "
-    "fastapi_get_db = 'package.module:get_db' and fastapi_metadata = 'package.module:Base'."
+    "install_stack(app, resources=[database]) or name it: fastapi_get_db = 'package.module:database'. A dependency "
+    "of the application's own: fastapi_get_db = 'package.module:get_db' and fastapi_metadata = 'package.module:Base'."
 )
 
 
@@ -49,7 +51,18 @@ class Databases:
         self._async = _async_databases(resources)
         self._overrides: dict[Any, Callable[[], Any]] = {}
         if setting(config, "fastapi_get_db"):
-            get_db = load(config, "fastapi_get_db")
+            self._add(load(config, "fastapi_get_db"), config)
+        self._engines: dict[int, Database] = {}
+        self._connections: list[tuple[Database, Connection]] = []
+
+    def _add(self, get_db: Any, config: pytest.Config) -> None:
+        """Add what `fastapi_get_db` names: a dependency of the application's own, or a database without the stack."""
+        ours = database_of(get_db) or get_db
+        if isinstance(ours, Database):
+            self._sync = [*(each for each in self._sync if each is not ours), ours]
+        elif _async_databases([ours]):
+            self._async = [*(each for each in self._async if each is not ours), ours]
+        else:
             metadata = _metadata(load(config, "fastapi_metadata"))
             if inspect.isasyncgenfunction(get_db) or inspect.iscoroutinefunction(get_db):
                 from fastapi_patterns.db import AsyncDatabase
@@ -59,8 +72,6 @@ class Databases:
             else:
                 self._sync.append(Database("sqlite://", metadata=metadata))
                 self._overrides[get_db] = _stand_in(self._sync[-1])
-        self._engines: dict[int, Database] = {}
-        self._connections: list[tuple[Database, Connection]] = []
 
     @property
     def has_any(self) -> bool:
@@ -88,6 +99,21 @@ class Databases:
             finally:
                 router.lifespan_context = lifespan
                 self._connections.clear()
+
+    @contextmanager
+    def served(self) -> Iterator[None]:
+        """Refuse databases that are not isolated, in what the application is called for meanwhile."""
+        with bound_only(self._app.dependency_overrides):
+            yield
+
+    def serving(self, app: ASGIApp) -> ASGIApp:
+        """The application, which refuses databases that are not isolated."""
+
+        async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+            with self.served():
+                await app(scope, receive, send)
+
+        return guarded
 
     @contextmanager
     def session(self) -> Iterator[Session]:

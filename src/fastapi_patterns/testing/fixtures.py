@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, nullcontext
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ class _Client(TestClient):
     """
 
     turns: "threading.RLock | None" = None
+    databases: "Databases | None" = None
 
     def send(self, *args: Any, **kwargs: Any) -> Any:
         if self.turns is None:
@@ -45,8 +47,15 @@ class _Client(TestClient):
             if took_turn:
                 self.turns.release()
 
+    def websocket_connect(self, *args: Any, **kwargs: Any) -> Any:
+        session = super().websocket_connect(*args, **kwargs)
+        if self.databases is not None:
+            session.app = self.databases.serving(session.app)  # it is called when the session is entered
+        return session
+
     def _send_and_join(self, *args: Any, **kwargs: Any) -> Any:
-        response = super().send(*args, **kwargs)
+        with nullcontext() if self.databases is None else self.databases.served():
+            response = super().send(*args, **kwargs)
         stack = stack_of(self.app)  # type: ignore[arg-type]  # the plugin only makes it for a FastAPI app
         for resource in stack.resources if stack else ():
             if isinstance(resource, TaskQueue) and self.portal is not None:
@@ -114,7 +123,11 @@ def client(fastapi_app: FastAPI, _fastapi_isolation: "Databases | None") -> Iter
     An exception that the application does not handle is raised in the test. Background tasks of a request are done
     when the call returns. Requests from several threads are served one after the other where there is a database.
     """
-    with _Client(fastapi_app) as opened:
+    opened = _Client(fastapi_app)
+    opened.databases = _fastapi_isolation
+    with ExitStack() as stack:
+        with nullcontext() if _fastapi_isolation is None else _fastapi_isolation.served():
+            stack.enter_context(opened)  # the lifespan begins
         if _fastapi_isolation is not None and _fastapi_isolation.has_any:
             opened.turns = threading.RLock()
         yield opened
