@@ -3,12 +3,14 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fastapi_patterns.testing.login import Login as Login
+    from fastapi_patterns.testing.login import LoginAs as LoginAs
     from fastapi_patterns.testing.protection import assert_routes_protected as assert_routes_protected
 
-__all__ = ["assert_routes_protected"]
+__all__ = ["Login", "LoginAs", "assert_routes_protected"]
 
 if not TYPE_CHECKING:
-    _HOMES = {"assert_routes_protected": "protection"}
+    _HOMES = {"Login": "login", "LoginAs": "login", "assert_routes_protected": "protection"}
 
     def __getattr__(name: str) -> object:
         """Import a name on its first use: the plugin is loaded by every pytest run and must cost nothing."""
