@@ -282,6 +282,16 @@ def test_an_override_is_restored(pytester: pytest.Pytester) -> None:
             with login_as(User(4, "tom"), mode="override"):
                 assert client.get("/me").json() == "tom"
             assert app.dependency_overrides == {len: before, get_current_user.base: outer}
+            del app.dependency_overrides[get_current_user.base]
+
+        def test_the_first_ends_before_the_second(login_as):
+            first = login_as(EVE, mode="override")
+            login_as(EVE, mode="override")
+            first.log_out()
+            assert app.dependency_overrides == {len: before}
+
+        def test_nothing_is_left():
+            assert app.dependency_overrides == {len: before}
         """,
         more="""
 sub = FastAPI(openapi_url=None)
@@ -289,7 +299,7 @@ sub.get("/mine")(me)
 app.mount("/sub", sub)
 """,
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=1, failed=1)
+    pytester.runpytest_subprocess().assert_outcomes(passed=3, failed=1)
 
 
 def test_several_current_users_must_be_named(pytester: pytest.Pytester) -> None:
@@ -338,21 +348,36 @@ def machine(name: Annotated[str, Depends(get_machine.optional)]) -> str:
     )
 
 
+MISTAKES = {
+    "login_as(object())": "*object has no id *subject=user.email*",
+    "login_as(1, mode='other')": "*modes 'token' and 'override'; got 'other'*",
+    "login_as(1, scopes=['all'], mode='override')": "*takes neither scopes nor claims*",
+    "login_as(1, current_user=len)": "*must be what make_current_user returned*",
+    "login_as(1, tokens=TokenCodec(TokenConfig(secret_key=SECRET[::-1])))": "*refuses the token*",
+}
+
+
+def test_mistakes_are_explained(pytester: pytest.Pytester) -> None:
+    """What cannot work fails at the call, and the message says what to write."""
+    tests = [f"def test_{n}(client, login_as):\n    {call}\n" for n, call in enumerate(MISTAKES)]
+    write(pytester, "\n".join(["from shop import *", *tests]))
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(failed=len(MISTAKES))
+    result.stdout.fnmatch_lines(list(MISTAKES.values()))
+
+
 @pytest.mark.parametrize(
-    ("call", "config", "options", "message"),
+    ("config", "options", "message"),
     [
-        ("login_as(object())", "", "", "*object has no id *subject=user.email*"),
-        ("login_as(1, mode='other')", "", "", "*modes 'token' and 'override'; got 'other'*"),
-        ("login_as(1, scopes=['all'], mode='override')", "", "", "*takes neither scopes nor claims*"),
-        ("login_as(1, current_user=len)", "", "", "*must be what make_current_user returned*"),
-        ("login_as(1, tokens=TokenCodec(TokenConfig(secret_key=SECRET[::-1])))", "", "", "*refuses the token*"),
-        ("login_as(1)", "", ", sources=[query_token()]", "*no header or cookie*mode='override'*"),
-        ("login_as(1)", ', issuer="a", audience="b", profile="rfc9068"', "", "*client_id*"),
+        ("", ", sources=[query_token()]", "*no header or cookie*mode='override'*"),
+        (', issuer="a", audience="b", profile="rfc9068"', "", "*client_id*"),
     ],
 )
-def test_mistakes_are_explained(pytester: pytest.Pytester, call: str, config: str, options: str, message: str) -> None:
-    """What cannot work fails at the call, and the message says what to write."""
-    test = f"from shop import *\n\ndef test_it(client, login_as):\n    {call}\n"
+def test_an_application_that_needs_more_says_so(
+    pytester: pytest.Pytester, config: str, options: str, message: str
+) -> None:
+    """No place for a token, or a claim that this application's tokens must have."""
+    test = "def test_it(client, login_as):\n    login_as(1)\n"
     write(pytester, test, options=options, imports="query_token,", config=config)
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)

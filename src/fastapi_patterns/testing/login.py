@@ -27,9 +27,11 @@ class Login:
         headers: What the clients send; empty in the mode `override`.
     """
 
-    def __init__(self, headers: dict[str, str], undo: Callable[[], None]) -> None:
+    def __init__(self, headers: dict[str, str], put_back: Callable[[], None], open_logins: list["Login"]) -> None:
         self.headers = headers
-        self._undo: Callable[[], None] | None = undo
+        self._put_back = put_back
+        self._open = open_logins
+        open_logins.append(self)
 
     def __enter__(self) -> "Login":
         return self
@@ -38,10 +40,9 @@ class Login:
         self.log_out()
 
     def log_out(self) -> None:
-        """Put everything back as it was before the login; a second time does nothing."""
-        undo, self._undo = self._undo, None
-        if undo is not None:
-            undo()
+        """Put everything back as it was before the login, later logins included; a second time does nothing."""
+        while self in self._open:
+            self._open.pop()._put_back()
 
 
 class LoginAs:
@@ -80,21 +81,18 @@ class LoginAs:
             mode: `"token"` sends a real token. `"override"` overrides `get_current_user.base` with the user as it is,
                 which then has every scope; nothing is loaded or checked but `.requiring(...)`.
         """
+        if mode not in ("token", "override"):
+            _fail(f"login_as has the modes 'token' and 'override'; got {mode!r}")
         if mode == "override":
             if scopes or claims:
                 _fail("login_as(mode='override') makes no token: it takes neither scopes nor claims")
-            login = self._override(user, current_user)
-        elif mode == "token":
-            if not self._clients:
-                _fail("login_as needs the client of the test: add the fixture client (or async_client) to it")
-            made = self.headers(
-                user, scopes=scopes, claims=claims, subject=subject, current_user=current_user, tokens=tokens
-            )
-            login = Login(made, _sent_by(self._clients, made))
-        else:
-            _fail(f"login_as has the modes 'token' and 'override'; got {mode!r}")
-        self._open.append(login)
-        return login
+            return Login({}, self._override(user, current_user), self._open)
+        if not self._clients:
+            _fail("login_as needs the client of the test: add the fixture client (or async_client) to it")
+        made = self.headers(
+            user, scopes=scopes, claims=claims, subject=subject, current_user=current_user, tokens=tokens
+        )
+        return Login(made, _sent_by(self._clients, made), self._open)
 
     def headers(
         self,
@@ -126,9 +124,9 @@ class LoginAs:
     def close(self) -> None:
         """Log everybody out, the last one first."""
         while self._open:
-            self._open.pop().log_out()
+            self._open[-1].log_out()
 
-    def _override(self, user: Any, current_user: CurrentUserDependency[Any] | None) -> Login:
+    def _override(self, user: Any, current_user: CurrentUserDependency[Any] | None) -> Callable[[], None]:
         base = self._base(current_user)
         apps = [app for app, found in self._found() if found is base] or [self._app]
         changed = [(app.dependency_overrides, dict(app.dependency_overrides)) for app in apps]
@@ -140,7 +138,7 @@ class LoginAs:
 
         for overrides, _ in changed:
             overrides[base] = lambda: user
-        return Login({}, undo)
+        return undo
 
     def _base(self, current_user: CurrentUserDependency[Any] | None) -> Base:
         if current_user is not None:
