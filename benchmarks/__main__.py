@@ -5,11 +5,12 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import database, imports, middleware, passwords, tokens
+from benchmarks import auth, database, imports, middleware, passwords, tokens
 from benchmarks.harness import Result, measure
 from benchmarks.report import conditions, table
 
 SUITES = {
+    "auth": auth.suite,
     "database": database.suite,
     "imports": imports.suite,
     "middleware": middleware.suite,

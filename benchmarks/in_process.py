@@ -1,7 +1,7 @@
 """Requests to an application without a server between, each in a task of its own, with headers as clients send them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 __all__ = ["REQUESTS", "requests_to"]
@@ -22,9 +22,11 @@ def requests_to(
     method: str = "GET",
     content: bytes = b"",
     status: int = 200,
+    headers: Mapping[str, str] | None = None,
 ) -> Callable[[], object]:
     """Make a subject of `REQUESTS` requests, one after the other; another status than the expected one is an error."""
     seen: list[int] = []
+    sent = _HEADERS + [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
 
     async def receive() -> Any:
         return {"type": "http.request", "body": content, "more_body": False}
@@ -38,7 +40,7 @@ def requests_to(
             scope = {
                 "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1",
                 "method": method, "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": b"",
-                "root_path": "", "headers": _HEADERS, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+                "root_path": "", "headers": sent, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
                 "state": {},
             }  # fmt: skip
             await loop.create_task(app(scope, receive, send))  # as servers do

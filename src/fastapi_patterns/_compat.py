@@ -2,11 +2,11 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["current_span", "is_async_callable", "route_template"]
+__all__ = ["EffectiveRoute", "current_span", "effective_routes", "is_async_callable", "route_template"]
 
 
 def current_span() -> tuple[str, str] | None:
@@ -20,6 +20,38 @@ def current_span() -> tuple[str, str] | None:
         return None
     context = trace.get_current_span().get_span_context()
     return (f"{context.trace_id:032x}", f"{context.span_id:016x}") if context.is_valid else None
+
+
+class EffectiveRoute(NamedTuple):
+    """A route as requests meet it: with the prefixes and dependencies of `include_router`.
+
+    Attributes:
+        route: The route, or what FastAPI made of it.
+        path: Its whole path in this router.
+        dependant: FastAPI's tree of its dependencies; None where it solves none.
+    """
+
+    route: Any
+    path: str
+    dependant: Any
+
+
+def effective_routes(router: Any) -> Iterator[EffectiveRoute]:
+    """Give the routes of a router, included ones among them; what is mounted is one route.
+
+    Since FastAPI 0.137 `routes` holds an included router as one entry, which makes its routes by itself. Later ones
+    have `frontend(...)`, whose routes are tried last and kept apart.
+    """
+    for route in router.routes:
+        contexts = getattr(route, "effective_route_contexts", None)
+        for context in [route] if contexts is None else contexts():
+            effective = getattr(context, "starlette_route", None) or context
+            yield EffectiveRoute(effective, getattr(effective, "path", ""), getattr(effective, "dependant", None))
+    last = getattr(router, "_iter_low_priority_routes", None)
+    for group in () if last is None else last():
+        prefix = getattr(group, "frontend_prefix", "")
+        for route in getattr(group, "original_route", group).routes:
+            yield EffectiveRoute(route, prefix + route.path, group.dependant)
 
 
 def is_async_callable(call: Callable[..., Any]) -> bool:

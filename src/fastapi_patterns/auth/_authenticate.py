@@ -12,7 +12,6 @@ from starlette.exceptions import WebSocketException
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns.auth._events import log_event
 from fastapi_patterns.auth._loader import Loader
 from fastapi_patterns.auth.csrf import CrossSiteError
@@ -128,7 +127,7 @@ class Authenticator:
 
     async def _is_revoked(self, revoked: Callable[[Claims], Any], claims: Claims) -> bool:
         answer = revoked(claims)
-        if inspect.isawaitable(answer):
+        if type(answer) is not bool and inspect.isawaitable(answer):
             answer = await answer
         return answer is not False  # a forgotten `return` must let nobody in
 
@@ -149,17 +148,17 @@ class Authenticator:
         except TokenError as error:
             raise RefusedError("invalid", str(error)) from None
 
-    async def load(self, credential: Credential, load_user: Callable[..., Any], values: dict[str, Any]) -> Loaded:
+    async def load(self, credential: Credential, loader: Loader, values: dict[str, Any]) -> Loaded:
         """Load the user of a credential.
 
         Raises:
             RefusedError: There is no such user, or they are not let in.
         """
         try:
-            if is_async_callable(load_user):
-                user = await load_user(credential.value, **values)
+            if loader.is_async:
+                user = await loader.load(credential.value, **values)
             else:  # it may block on a database
-                user = await run_in_threadpool(load_user, credential.value, **values)
+                user = await run_in_threadpool(loader.load, credential.value, **values)
         except TokenError as error:  # `claims.int_sub` of a subject that is none
             raise RefusedError("invalid", str(error)) from None
         if user is None:

@@ -76,8 +76,10 @@ class Base(SecurityBase):
         first, *others = authenticator.sources
         self.model = first.model
         self.scheme_name = first.name
-        self._loaders = [read_loader(s.load_user) if s.load_user else authenticator.loader for s in (first, *others)]
-        parameters = _merged(self._loaders)
+        loaders = [read_loader(s.load_user) if s.load_user else authenticator.loader for s in (first, *others)]
+        # By identity: a source's model cannot be hashed.
+        self._loaders = {id(source): loader for source, loader in zip((first, *others), loaders, strict=True)}
+        parameters = _merged(loaders)
         markers = [_parameter(f"_scheme{number}", _Scheme(source)) for number, source in enumerate(others)]
         self._connection = inspect.Parameter("_connection", _KEYWORD, annotation=HTTPConnection)
         own = [self._connection]
@@ -108,11 +110,10 @@ class Base(SecurityBase):
 
     async def _load(self, connection: HTTPConnection, credential: Credential, values: dict[str, Any]) -> Any:
         authenticator = self._authenticator
-        number = next(n for n, source in enumerate(authenticator.sources) if source is credential.source)
-        loader = self._loaders[number]
-        own = {parameter.name: values[parameter.name] for parameter in loader.parameters}
+        loader = self._loaders[id(credential.source)]
+        own = {parameter.name: values[parameter.name] for parameter in loader.parameters} if values else values
         try:
-            loaded = await authenticator.load(credential, loader.load, own)
+            loaded = await authenticator.load(credential, loader, own)
         except RefusedError as error:
             return await self._refused(connection, error)
         if credential.claims is not None and isinstance(connection, WebSocket):

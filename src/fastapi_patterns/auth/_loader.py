@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns.exceptions import ConfigurationError
 
 __all__ = ["Loader", "read_loader"]
@@ -26,11 +27,13 @@ class Loader(NamedTuple):
         load: The function.
         parameters: Those after the first, keyword-only and with their annotations resolved.
         model: The pydantic model that the first one is annotated with, or None.
+        is_async: Whether calling it gives an awaitable; a sync one runs in a thread.
     """
 
     load: Callable[..., Any]
     parameters: list[inspect.Parameter]
     model: type[BaseModel] | None
+    is_async: bool
 
 
 def read_loader(load: Callable[..., Any], called: str = "load_user", first: str = "claims") -> Loader:
@@ -65,7 +68,7 @@ def read_loader(load: Callable[..., Any], called: str = "load_user", first: str 
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints.get(parameter.name, parameter.empty))
         for parameter in rest
     ]
-    return Loader(load, resolved, _model_of(parameters[0], function))
+    return Loader(load, resolved, _model_of(parameters[0], function), is_async_callable(load))
 
 
 def _model_of(first: inspect.Parameter, function: Any) -> type[BaseModel] | None:

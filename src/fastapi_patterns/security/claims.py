@@ -36,7 +36,11 @@ class _ClaimsView(Mapping[str, Any]):
     @property
     def sub(self) -> str:
         """The subject as text (RFC 7519 section 4.1.2), from the first of the `subject_claims` that is there."""
-        return str(next(self._values[name] for name in self._subject_claims if name in self._values))
+        values = self._values
+        for name in self._subject_claims:
+            if name in values:
+                return str(values[name])
+        raise KeyError(self._subject_claims[0])
 
     @property
     def int_sub(self) -> int:
@@ -46,9 +50,10 @@ class _ClaimsView(Mapping[str, Any]):
             TokenClaimsError: It is none. In the loader of `make_current_user` this is the 401 of a bad token, where
                 `int(claims.sub)` would raise a ValueError, which is a 500.
         """
-        if not _INTEGER.fullmatch(self.sub) or not -(2**63) <= int(self.sub) < 2**63:
+        text = self.sub
+        if not _INTEGER.fullmatch(text) or not -(2**63) <= (number := int(text)) < 2**63:
             raise TokenClaimsError("sub", "is not an integer of 64 bits")
-        return int(self.sub)
+        return number
 
     @property
     def uuid_sub(self) -> UUID:

@@ -1,7 +1,7 @@
 """The fixtures, registered by `plugin` once `fastapi_app` is set. A project's own fixture of the same name wins."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, nullcontext
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,15 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from fastapi_patterns.testing.databases import Databases
+    from fastapi_patterns.testing.login import LoginAs
 
-__all__ = ["client", "db", "dependency_overrides", "fastapi_app"]
+__all__ = ["auth_headers", "client", "db", "dependency_overrides", "fastapi_app", "login_as"]
 
 
 # A request that has not ended by then may be waiting for another one, and holds that up no longer.
 _TURN_TIMEOUT_S = 5.0
+# The plugin's client, and one for async tests that the project makes.
+_CLIENTS = ("client", "async_client")
 
 
 class _Client(TestClient):
@@ -140,3 +143,27 @@ def db(_fastapi_isolation: "Databases | None") -> "Iterator[Session]":
         pytest.fail("the db fixture needs SQLAlchemy: pip install 'fastapi-patterns[db]'", pytrace=False)
     with _fastapi_isolation.session() as session:
         yield session
+
+
+@pytest.fixture
+def login_as(request: pytest.FixtureRequest, fastapi_app: FastAPI) -> "Iterator[LoginAs]":
+    """Log a user in for the clients of the test: `login_as(ada, scopes=["reports:read"])`, or as a `with` block.
+
+    The fixtures `client` and `async_client` send a real token from then on, websockets included; after the block, or
+    the test, everything is as it was.
+    """
+    from fastapi_patterns.testing.login import LoginAs
+
+    # Here and not at the call: an async fixture cannot be set up while the test's event loop runs.
+    clients = [request.getfixturevalue(name) for name in _CLIENTS if name in request.fixturenames]
+    logins = LoginAs(fastapi_app, clients)
+    yield logins
+    logins.close()
+
+
+@pytest.fixture
+def auth_headers(fastapi_app: FastAPI) -> Callable[..., dict[str, str]]:
+    """Make the headers of a user's requests: `client.get("/me", headers=auth_headers(ada))`."""
+    from fastapi_patterns.testing.login import LoginAs
+
+    return LoginAs(fastapi_app, ()).headers
