@@ -673,6 +673,26 @@ class TestKinds:
             codec().decode(signed({**GOOD, name: kind}))
         assert codec().decode(signed({**GOOD, name: "access"})).sub == "7"
 
+    @pytest.mark.parametrize(
+        ("name", "said", "hint"),
+        [
+            ("type", "refresh", "kind='refresh'"),
+            ("token_type", "Refresh", "kind='refresh'"),
+            ("kind", "password_reset", "'password-reset'"),
+        ],
+    )
+    def test_no_access_token_that_says_otherwise_is_made_or_accepted(self, name: str, said: str, hint: str) -> None:
+        """Code that moved here may go on telling its tokens apart by a claim, and forget the kind."""
+        data = {"sub": 7, name: said}
+        with pytest.raises(ValueError, match=rf"data\['{name}'\] says that it is no access token: use .*{hint}"):
+            codec().encode(data)
+        with pytest.raises(TokenClaimsError, match="no access token"):
+            codec().decode(signed({**GOOD, name: said}, {"alg": "HS256", "typ": "at+jwt"}))
+        assert codec().decode(codec().encode(data, kind="refresh"), kind="refresh")[name] == said
+        reader = codec(kind_claim="use")
+        assert reader.decode(reader.encode(data))[name] == said
+        assert codec().encode({"sub": 7, name: 7})
+
     def test_a_kind_claim_is_written_and_required(self) -> None:
         """For applications that tell their tokens apart by one."""
         reader = codec(kind_claim="type")

@@ -41,7 +41,7 @@ _KIND = re.compile(r"(?!(at|rt)\Z)[a-z][a-z0-9_-]{0,40}")
 # What access tokens of an application's older code and of other issuers carry.
 _LENIENT_TYPES = ("jwt", None)
 # Claims with which older code tells its tokens apart, and what they say when it is no access token.
-_KIND_CLAIMS = ("type", "token_type", "token_use", "typ", "kind")
+_KIND_CLAIMS = frozenset({"type", "token_type", "token_use", "typ", "kind"})
 _OTHER_KINDS = re.compile(r"refresh|reset|verif|confirm|invit|logout|offline|\bid\b", re.IGNORECASE)
 
 
@@ -107,13 +107,20 @@ class TokenCodec:
             The compact form, `header.payload.signature`.
 
         Raises:
-            ValueError: `data` holds a claim that the codec writes, lacks the subject, is not JSON, or makes a token
-                that `decode` would refuse; or `expires_delta` is more than 1,000 years.
+            ValueError: `data` holds a claim that the codec writes, lacks the subject, is not JSON, makes a token that
+                `decode` would refuse, or says `"type": "refresh"` or the like without `kind`; or `expires_delta` is
+                more than 1,000 years.
             TypeError: `expires_delta` is no timedelta.
             ConfigurationError: No key can sign, or `kind` is no name.
         """
         config = self.config
         _check_data(data, config)
+        if kind == ACCESS and config.kind_claim is None and (name := _says_other_kind(data)):
+            hint = "'refresh'" if "refresh" in data[name].lower() else "a name such as 'password-reset'"
+            raise ValueError(
+                f"data[{name!r}] says that it is no access token: use kind={hint}, in decode too. "
+                "If the claim means something else, give it another name."
+            )
         now = self._seconds()
         lifetime = self._lifetime() if expires_delta is None else _checked("expires_delta", expires_delta)
         claims = {**data, "iat": int(now), "exp": int(now + lifetime.total_seconds())}
@@ -198,20 +205,18 @@ class TokenCodec:
         header, payload = (self._fixed_keys or self._resolve_keys()).open(token, config.max_bytes)
         values = _compact.parse_object(payload)
         if header.typ != _type_of(kind):
-            self._check_lenient_type(header, kind, values)
-        if config.kind_claim is not None and values.get(config.kind_claim) != kind:
-            raise TokenClaimsError(config.kind_claim, "is of another kind")
+            self._check_lenient_type(header, kind)
+        if config.kind_claim is not None:
+            if values.get(config.kind_claim) != kind:
+                raise TokenClaimsError(config.kind_claim, "is of another kind")
+        elif kind == ACCESS and (name := _says_other_kind(values)):
+            raise TokenClaimsError(name, "says that it is no access token")
         self._rules.check(values, now=now, issuer=issuer, grace_s=grace_s)
         return values, self._subject_claims
 
-    def _check_lenient_type(self, header: Header, kind: str, values: Mapping[str, Any]) -> None:
+    def _check_lenient_type(self, header: Header, kind: str) -> None:
         if kind != ACCESS or self._strict or header.typ not in _LENIENT_TYPES:
             raise TokenMalformedError(f"the token is of another type than {kind} tokens are")
-        if self.config.kind_claim is None:
-            for name in _KIND_CLAIMS:
-                said = values.get(name)
-                if isinstance(said, str) and _OTHER_KINDS.search(said):
-                    raise TokenClaimsError(name, "says that it is no access token")
 
     def _resolve_keys(self) -> KeySet:
         keys = self.config.keys
@@ -244,6 +249,14 @@ def _type_of(kind: str) -> str:
 @lru_cache(maxsize=256)
 def _header(algorithm: str, kid: str, kind: str) -> bytes:
     return _compact.encode_part(_compact.dump({"alg": algorithm, "typ": _type_of(kind), "kid": kid}))
+
+
+def _says_other_kind(values: Mapping[str, Any]) -> str | None:
+    """Name the claim that says, as older code wrote it, that this is no access token."""
+    if _KIND_CLAIMS.isdisjoint(values):
+        return None
+    said = {name: values[name] for name in sorted(_KIND_CLAIMS & values.keys())}
+    return next((name for name, text in said.items() if isinstance(text, str) and _OTHER_KINDS.search(text)), None)
 
 
 def _checked(name: str, duration: object) -> timedelta:
