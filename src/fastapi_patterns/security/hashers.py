@@ -4,8 +4,10 @@ It is taken as it is. `GuardedHasher` gives it the promises of `PasswordHasher`:
 user costs one real check, and so many hashes run at once and no more.
 """
 
+import logging
+import warnings
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security._slots import Slots
@@ -15,6 +17,10 @@ from fastapi_patterns.security.errors import PasswordError
 __all__ = ["GuardedHasher", "Hasher"]
 
 T = TypeVar("T")
+
+_log = logging.getLogger("fastapi_patterns.security")
+
+_NOBODYS = "a password that nobody has"
 
 
 class Hasher(Protocol):
@@ -43,20 +49,33 @@ class GuardedHasher:
         hasher: passlib's `CryptContext`, pwdlib's `PasswordHash`, or anything of that shape.
         max_concurrency: How many hashes are computed at once; others wait.
 
+    What the hasher raises is an ERROR in the log, once for each class of exception and without its text: nobody whose
+    hash does so can log in.
+
     Raises:
-        ConfigurationError: The hasher cannot hash, as passlib's bcrypt cannot beside bcrypt 5.
+        ConfigurationError: The hasher cannot hash or verify, or one of a `CryptContext`'s schemes cannot, as passlib's
+            bcrypt cannot beside bcrypt 5. Each scheme is tried with its least cost.
     """
 
     def __init__(self, hasher: Hasher, *, max_concurrency: int = 4) -> None:
         self._hasher = hasher
         self._slots = Slots(max_concurrency)
+        self._logged: set[type[Exception]] = set()
         try:
-            self._unmatchable = hasher.hash("a password that nobody has")
+            self._unmatchable = hasher.hash(_NOBODYS)
+            verdict = hasher.verify(_NOBODYS, self._unmatchable)
         except Exception as error:
             raise ConfigurationError(
-                f"{type(hasher).__qualname__} must be able to hash a password, and raised {type(error).__name__}. "
-                "passlib's bcrypt fails beside bcrypt 5: use PasswordHasher(), which verifies the hashes you have."
+                f"{type(hasher).__qualname__} must be able to hash a password and to verify it, and raised "
+                f"{type(error).__name__}. passlib's bcrypt fails beside bcrypt 5, and argon2-cffi's verify takes the "
+                "hash first: use PasswordHasher(), which verifies the hashes you have."
             ) from error
+        if verdict is not True:
+            raise ConfigurationError(
+                f"{type(hasher).__qualname__}.verify(password, hash) must give True for the right password; "
+                f"it gave {type(verdict).__name__}"
+            )
+        _check_schemes(hasher)
 
     def hash(self, password: str) -> str:
         """Hash a password.
@@ -118,13 +137,59 @@ class GuardedHasher:
         try:
             if text is not None and encode(password) is not None:
                 return check(password, text)
-        except Exception:  # UnknownHashError, ValueError, TypeError and others, whatever the hasher raises
-            text = None
+        except Exception as error:  # UnknownHashError, ValueError, TypeError and others, whatever the hasher raises
+            self._tell(type(error))
         self._spend()
         return None
+
+    def _tell(self, raised: type[Exception]) -> None:
+        """Log a class of exception once; the exception's own text may hold the hash or the password."""
+        if raised in self._logged:
+            return
+        self._logged.add(raised)
+        _log.error(
+            "%s raised %s.%s while it checked a password%s: such a login always fails. PasswordHasher() reads more "
+            "kinds of hashes, bcrypt among them. This is logged once",
+            type(self._hasher).__qualname__,
+            raised.__module__,
+            raised.__qualname__,
+            " against a hash of an unknown kind" if raised.__name__ == "UnknownHashError" else "",
+        )
 
     def _spend(self) -> None:
         self._hasher.verify("another password", self._unmatchable)
 
     def __repr__(self) -> str:
         return f"GuardedHasher({type(self._hasher).__qualname__})"
+
+
+def _check_schemes(hasher: Any) -> None:
+    """Try each scheme of a passlib `CryptContext`, which loads a scheme's code when the first hash of it is met."""
+    schemes, handler_of = getattr(hasher, "schemes", None), getattr(hasher, "handler", None)
+    if not callable(schemes) or not callable(handler_of):
+        return
+    broken = {}
+    for scheme in schemes():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                handler = _cheapest(handler_of(scheme))
+                handler.verify(_NOBODYS, handler.hash(_NOBODYS))
+        except Exception as error:
+            broken[scheme] = type(error).__name__
+    if broken:
+        named = ", ".join(f"{scheme} ({error})" for scheme, error in broken.items())
+        raise ConfigurationError(
+            f"{type(hasher).__qualname__} cannot verify hashes of {named}: every password would be wrong. "
+            "passlib's bcrypt fails beside bcrypt 5, and schemes that need the user's name cannot be used here. "
+            "Use PasswordHasher(), which verifies bcrypt hashes, or take the scheme out."
+        )
+
+
+def _cheapest(handler: Any) -> Any:
+    """Give the scheme with its least cost, so that all are tried in milliseconds."""
+    settings = getattr(handler, "setting_kwds", ())
+    least = {"rounds": max(handler.min_rounds, 1)} if "rounds" in settings else {}
+    if "memory_cost" in settings:
+        least |= {"memory_cost": 8, "parallelism": 1}
+    return handler.using(**least) if least else handler
