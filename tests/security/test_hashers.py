@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretBytes, SecretStr
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import Argon2Params, GuardedHasher, Hasher, PasswordError, PasswordHasher
@@ -144,13 +145,29 @@ def test_a_password_that_is_too_long_is_not_given_to_the_hasher() -> None:
     assert hasher.checked == ["a password that nobody has", "another password"]
 
 
-@pytest.mark.parametrize("password", ["\ud800", "x" * 4097, "refused", None])
+@pytest.mark.parametrize("password", ["\ud800", "x" * 4097, "refused"])
 def test_what_cannot_be_hashed_is_a_password_error(password: Any) -> None:
     """Ours says so in words, and the hasher's own words, which may hold the password, are not shown."""
     with pytest.raises(PasswordError) as caught:
         GuardedHasher(PwdlibLike()).hash(password)
     assert str(password) not in str(caught.value).replace("refused the password", "")
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+@pytest.mark.parametrize("secret", [SecretStr(PASSWORD), SecretBytes(PASSWORD.encode())], ids=repr)
+def test_a_secret_str_is_a_password(secret: Any, guarded: GuardedHasher) -> None:
+    """As pydantic gives it; the hasher gets the text."""
+    stored = guarded.hash(secret)
+    assert guarded.verify(secret, guarded.hash(PASSWORD)) is True
+    assert guarded.verify_and_update(PASSWORD, stored) == (True, None)
+    assert asyncio.run(guarded.averify(secret, stored)) is True
+
+
+@pytest.mark.parametrize("password", [None, 5, SecretStr])
+def test_what_is_no_text_cannot_be_hashed(password: Any, guarded: GuardedHasher) -> None:
+    """A mistake of the program and not of the user, so no PasswordError."""
+    with pytest.raises(TypeError, match="a password is a str, bytes or SecretStr; got"):
+        guarded.hash(password)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

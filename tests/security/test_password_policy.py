@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import PasswordError, PasswordPolicy
@@ -34,11 +35,26 @@ def test_fifteen_characters_and_no_rules_of_composition(password: str, taken: bo
             PasswordPolicy().check(password)
 
 
-@pytest.mark.parametrize("password", ["\ud800" * 20, "x" * 4097, None, b"x" * 20])
+@pytest.mark.parametrize("password", ["\ud800" * 20, "x" * 4097])
 def test_what_cannot_be_hashed_is_refused(password: Any) -> None:
     """So that the hasher has nothing left to refuse."""
     with pytest.raises(PasswordError, match=r"readable text of at most 4096 characters"):
         PasswordPolicy().check(password)
+
+
+@pytest.mark.parametrize("password", [None, b"x" * 20, 5])
+def test_what_is_no_text_is_a_mistake_of_the_program(password: Any) -> None:
+    """And not the user's, who gets no such text."""
+    with pytest.raises(TypeError, match="a new password is a str or SecretStr; got"):
+        PasswordPolicy().check(password)
+
+
+def test_a_secret_str_is_checked_by_its_text() -> None:
+    """As pydantic gives it."""
+    policy = PasswordPolicy(blocklist={"three sad tigers"})
+    policy.check(SecretStr("four happy tigers"))
+    with pytest.raises(PasswordError, match="most common"):
+        policy.check(SecretStr("three sad tigers"))
 
 
 def test_eight_characters_are_the_least() -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jose import jwk, jwt
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, SecretBytes, SecretStr, model_validator
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import (
@@ -22,6 +22,7 @@ from fastapi_patterns.security import (
     ExpiredClaims,
     Key,
     KeySet,
+    OneTimeTokens,
     TokenClaimsError,
     TokenCodec,
     TokenConfig,
@@ -714,6 +715,18 @@ class TestKinds:
 
 class TestSettings:
     """What may be configured besides the secret."""
+
+    @pytest.mark.parametrize("secret", [SecretStr(SECRET), SecretBytes(SECRET.encode()), lambda: SecretStr(SECRET)])
+    def test_a_secret_str_of_the_settings_is_a_secret(self, secret: Any) -> None:
+        """Wherever a secret is taken, by its text."""
+        token = TokenCodec(TokenConfig(secret_key=secret), now=lambda: NOW).encode({"sub": 7})
+        assert codec().decode(token).sub == "7"
+        newer = TokenConfig(secret_key=SECRET[::-1], previous_secret_keys=[SecretStr(SECRET)])
+        assert TokenCodec(newer, now=lambda: NOW).decode(token).sub == "7"
+        links = [OneTimeTokens(key, purpose="a", expires_delta=timedelta(hours=1)) for key in (secret, SECRET)]
+        assert links[1].verify(links[0].issue(7, state="a"), state="a").sub == "7"
+        with pytest.raises(ConfigurationError, match="must be a sequence of secrets"):
+            TokenConfig(secret_key=SECRET, previous_secret_keys=SecretStr(SECRET))  # type: ignore[arg-type]
 
     def test_settings_may_be_functions(self) -> None:
         """They are asked on each use, and a secret is parsed once a value."""

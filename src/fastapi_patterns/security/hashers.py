@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security._slots import Slots
-from fastapi_patterns.security._text import MAX_PASSWORD_CHARS, encode, stored_text
+from fastapi_patterns.security._text import Secret, encode, encode_new, reveal, stored_text
 from fastapi_patterns.security.errors import PasswordError
 
 __all__ = ["GuardedHasher", "Hasher"]
@@ -77,19 +77,20 @@ class GuardedHasher:
             )
         _check_schemes(hasher)
 
-    def hash(self, password: str) -> str:
+    def hash(self, password: str | bytes | Secret) -> str:
         """Hash a password.
 
         Raises:
             PasswordError: It is no Unicode text of at most 4,096 characters, or the hasher refuses it.
+            TypeError: It is no text.
         """
         return self._slots.run(lambda: self._hash(password))
 
-    def verify(self, password: str, hash: str | bytes | None) -> bool:  # noqa: A002
+    def verify(self, password: str | bytes | Secret, hash: str | bytes | None) -> bool:  # noqa: A002
         """Tell whether a password is the one behind a hash; None, for an unknown user, costs one real check."""
         return self._slots.run(lambda: self._checked(self._hasher.verify, password, hash)) is True
 
-    def verify_and_update(self, password: str, hash: str | bytes | None) -> tuple[bool, str | None]:  # noqa: A002
+    def verify_and_update(self, password: str | bytes | Secret, hash: str | bytes | None) -> tuple[bool, str | None]:  # noqa: A002
         """Verify, and give a new hash to store when the hasher makes one.
 
         Returns:
@@ -97,46 +98,45 @@ class GuardedHasher:
         """
         return self._slots.run(lambda: self._verify_and_update(password, hash))
 
-    async def ahash(self, password: str) -> str:
+    async def ahash(self, password: str | bytes | Secret) -> str:
         """Do what `hash` does, in a thread."""
         return await self._slots.arun(lambda: self._hash(password))
 
-    async def averify(self, password: str, hash: str | bytes | None) -> bool:  # noqa: A002
+    async def averify(self, password: str | bytes | Secret, hash: str | bytes | None) -> bool:  # noqa: A002
         """Do what `verify` does, in a thread."""
         return await self._slots.arun(lambda: self._checked(self._hasher.verify, password, hash)) is True
 
     async def averify_and_update(
         self,
-        password: str,
+        password: str | bytes | Secret,
         hash: str | bytes | None,  # noqa: A002
     ) -> tuple[bool, str | None]:
         """Do what `verify_and_update` does, in a thread."""
         return await self._slots.arun(lambda: self._verify_and_update(password, hash))
 
-    def _hash(self, password: str) -> str:
-        if encode(password) is None:
-            raise PasswordError(f"a password must be valid Unicode text of at most {MAX_PASSWORD_CHARS} characters")
+    def _hash(self, password: str | bytes | Secret) -> str:
+        encode_new(password)
         try:
-            return self._hasher.hash(password)
+            return self._hasher.hash(reveal(password))
         except Exception as error:  # its text may hold the password
             name = type(error).__name__
         raise PasswordError(f"{type(self._hasher).__qualname__} refused the password with {name}")
 
-    def _verify_and_update(self, password: str, hash: str | bytes | None) -> tuple[bool, str | None]:  # noqa: A002
+    def _verify_and_update(self, password: str | bytes | Secret, hash: str | bytes | None) -> tuple[bool, str | None]:  # noqa: A002
         matched, renewed = self._checked(self._hasher.verify_and_update, password, hash) or (False, None)
         return (True, renewed) if matched is True else (False, None)
 
     def _checked(
         self,
-        check: Callable[[str, str], T],
-        password: str,
+        check: Callable[[Any, str], T],
+        password: str | bytes | Secret,
         hash: str | bytes | None,  # noqa: A002
     ) -> T | None:
         """Give the hasher's answer, or None at the cost of one check where it has none."""
         text = stored_text(hash)
         try:
             if text is not None and encode(password) is not None:
-                return check(password, text)
+                return check(reveal(password), text)
         except Exception as error:  # UnknownHashError, ValueError, TypeError and others, whatever the hasher raises
             self._tell(type(error))
         self._spend()

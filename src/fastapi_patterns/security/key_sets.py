@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
 from fastapi_patterns.security._strength import MAKE_A_SECRET
+from fastapi_patterns.security._text import Secret, reveal
 from fastapi_patterns.security.errors import TokenMalformedError, TokenSignatureError
 from fastapi_patterns.security.keys import Key, json_object
 
@@ -109,13 +110,13 @@ class KeySet:
         return cls.from_secrets([environ[name] for name in names], algorithm=algorithm)
 
     @classmethod
-    def from_secrets(cls, secrets: Iterable[str | bytes], *, algorithm: str = "HS256") -> Self:
+    def from_secrets(cls, secrets: Iterable[str | bytes | Secret], *, algorithm: str = "HS256") -> Self:
         """Make a set of HMAC secrets: the first signs; the last is also for tokens without `kid`, the oldest ones.
 
         Raises:
             ConfigurationError: There is none, or one is weak.
         """
-        if isinstance(secrets, (str, bytes)) or not isinstance(secrets, Iterable):
+        if isinstance(reveal(secrets), (str, bytes)) or not isinstance(secrets, Iterable):
             raise ConfigurationError("secrets must be a sequence of secrets, such as [new_secret, old_secret]")
         named = {key.kid: key for key in (Key.from_secret(secret, algorithm=algorithm) for secret in secrets)}
         keys = list(named.values())  # a secret that stands twice is one key

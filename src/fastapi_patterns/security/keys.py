@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact, _key_files, _signing
 from fastapi_patterns.security._strength import MAKE_A_SECRET, ed25519_weakness, hmac_weakness, rsa_weakness
+from fastapi_patterns.security._text import Secret, reveal
 from fastapi_patterns.security.errors import TokenMalformedError
 
 __all__ = ["Key", "json_object"]
@@ -68,7 +69,7 @@ class Key:
             raise ConfigurationError("the key's key_ops leave it nothing to do: a public key can only verify")
 
     @classmethod
-    def from_secret(cls, secret: str | bytes, *, algorithm: str = "HS256", kid: str | None = None) -> Self:
+    def from_secret(cls, secret: str | bytes | Secret, *, algorithm: str = "HS256", kid: str | None = None) -> Self:
         """Make an HMAC key.
 
         Raises:
@@ -78,7 +79,7 @@ class Key:
         return cls(_secret_bytes(secret), algorithm, kid)
 
     @classmethod
-    def from_insecure_secret(cls, secret: str | bytes, algorithm: str) -> Self:
+    def from_insecure_secret(cls, secret: str | bytes | Secret, algorithm: str) -> Self:
         """Make an HMAC key of a secret that is too weak, for old tokens only; see `InsecureLegacyTokens`."""
         return cls(_secret_bytes(secret), algorithm, None, {"verify"}, weak=True)
 
@@ -194,6 +195,7 @@ class Key:
 
 
 def _secret_bytes(secret: object) -> bytes:
+    secret = reveal(secret)
     if not isinstance(secret, (str, bytes)):
         raise ConfigurationError(f"a secret key is text or bytes; got {type(secret).__name__}")
     try:

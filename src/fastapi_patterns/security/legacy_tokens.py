@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
+from fastapi_patterns.security._text import Secret
 from fastapi_patterns.security.claims import ClaimRules
 from fastapi_patterns.security.errors import TokenClaimsError
 from fastapi_patterns.security.key_sets import KeySet
@@ -42,7 +43,7 @@ class InsecureLegacyTokens:
         ConfigurationError: A value is missing or wrong.
     """
 
-    secret: str | bytes = field(repr=False)
+    secret: str | bytes | Secret = field(repr=False)
     accept_until: datetime
     is_access: Callable[[Mapping[str, Any]], bool]
     algorithm: str = "HS256"

@@ -14,6 +14,7 @@ from uuid import UUID
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
 from fastapi_patterns.security._derive import derive_key
+from fastapi_patterns.security._text import Secret, reveal
 from fastapi_patterns.security.claims import Claims
 from fastapi_patterns.security.errors import TokenClaimsError
 from fastapi_patterns.security.keys import Key
@@ -51,7 +52,7 @@ class OneTimeTokens:
 
     def __init__(
         self,
-        secret_key: str | bytes | Callable[[], str | bytes],
+        secret_key: str | bytes | Secret | Callable[[], str | bytes | Secret],
         *,
         purpose: str,
         expires_delta: timedelta,
@@ -65,7 +66,7 @@ class OneTimeTokens:
         self._now = now
         self._parsed = lru_cache(maxsize=4)(self._parse)
         if not callable(secret_key):
-            self._parsed(secret_key)
+            self._parsed(reveal(secret_key))
 
     def issue(self, subject: str | int | UUID, *, state: State) -> str:
         """Make a token for somebody, usable as long as the state stays as it is.
@@ -102,7 +103,7 @@ class OneTimeTokens:
         return claims
 
     def _current(self) -> tuple[TokenCodec, bytes]:
-        return self._parsed(self._secret_key() if callable(self._secret_key) else self._secret_key)
+        return self._parsed(reveal(self._secret_key() if callable(self._secret_key) else self._secret_key))
 
     def _parse(self, secret_key: Any) -> tuple[TokenCodec, bytes]:
         secret = Key.from_secret(secret_key).secret

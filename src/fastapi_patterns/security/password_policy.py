@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from fastapi_patterns.exceptions import ConfigurationError
-from fastapi_patterns.security._text import MAX_PASSWORD_CHARS, encode
+from fastapi_patterns.security._text import MAX_PASSWORD_CHARS, Secret, encode, reveal
 from fastapi_patterns.security.errors import PasswordError
 
 __all__ = ["PasswordPolicy"]
@@ -47,7 +47,7 @@ class PasswordPolicy:
         if isinstance(self.blocklist, str):
             raise ConfigurationError("blocklist must be a set of passwords, not one text: `in` would find its parts")
 
-    def check(self, password: str, *, words: Iterable[str | None] = ()) -> None:
+    def check(self, password: str | Secret, *, words: Iterable[str | None] = ()) -> None:
         """Refuse a password that is not good enough.
 
         Args:
@@ -57,8 +57,12 @@ class PasswordPolicy:
 
         Raises:
             PasswordError: The text is for the user, and holds neither the password nor a word.
+            TypeError: The password is no text.
         """
-        if not isinstance(password, str) or encode(password) is None:
+        password = reveal(password)
+        if not isinstance(password, str):
+            raise TypeError(f"a new password is a str or SecretStr; got {type(password).__name__}")
+        if encode(password) is None:
             raise PasswordError(f"Use a password of readable text of at most {MAX_PASSWORD_CHARS} characters.")
         if len(password) < self.min_length:
             raise PasswordError(f"Use a password of at least {self.min_length} characters.")

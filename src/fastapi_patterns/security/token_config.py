@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security._strength import MAKE_A_SECRET
+from fastapi_patterns.security._text import Secret, reveal
 from fastapi_patterns.security.claims import ClaimRules
 from fastapi_patterns.security.key_sets import KeySet
 from fastapi_patterns.security.keys import Key
@@ -29,7 +30,8 @@ class TokenConfig:
     on each use, and a secret is parsed once a value.
 
     Args:
-        secret_key: The HMAC secret, at least as long as the hash: 32 bytes for HS256. There is no default.
+        secret_key: The HMAC secret, at least as long as the hash: 32 bytes for HS256; a `SecretStr` of your settings
+            is taken as it is. There is no default.
         previous_secret_keys: Secrets that signed tokens which are still alive; they verify only.
         algorithm: What `secret_key` is for: `HS256`, `HS384` or `HS512`.
         keys: A `Key` or a `KeySet`: for other algorithms, and for rotation.
@@ -52,8 +54,8 @@ class TokenConfig:
         ConfigurationError: A value is missing, weak or out of range.
     """
 
-    secret_key: str | bytes | Callable[[], str | bytes] | None = field(default=None, repr=False)
-    previous_secret_keys: Sequence[str | bytes] = field(default=(), repr=False)
+    secret_key: str | bytes | Secret | Callable[[], str | bytes | Secret] | None = field(default=None, repr=False)
+    previous_secret_keys: Sequence[str | bytes | Secret] = field(default=(), repr=False)
     algorithm: str = "HS256"
     keys: Key | KeySet | Callable[[], KeySet] | None = None
     expires_delta: timedelta | Callable[[], timedelta] = timedelta(minutes=15)
@@ -98,7 +100,7 @@ class TokenConfig:
             if self.previous_secret_keys:
                 raise ConfigurationError("previous_secret_keys goes with secret_key; put old keys into the KeySet")
             return
-        if isinstance(self.previous_secret_keys, (str, bytes)):
+        if isinstance(reveal(self.previous_secret_keys), (str, bytes)):
             raise ConfigurationError("previous_secret_keys must be a sequence of secrets, such as [old_secret]")
         if self.algorithm not in ("HS256", "HS384", "HS512"):
             raise ConfigurationError(

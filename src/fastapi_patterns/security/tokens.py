@@ -17,6 +17,7 @@ from uuid import UUID
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
+from fastapi_patterns.security._text import reveal
 from fastapi_patterns.security.claims import Claims, ExpiredClaims, check_written
 from fastapi_patterns.security.errors import TokenClaimsError, TokenMalformedError
 from fastapi_patterns.security.key_sets import Header, KeySet
@@ -222,7 +223,7 @@ class TokenCodec:
         keys = self.config.keys
         if keys is None:
             secret_key = self.config.secret_key
-            return self._of_secret(secret_key() if callable(secret_key) else secret_key)
+            return self._of_secret(reveal(secret_key() if callable(secret_key) else secret_key))
         if isinstance(keys, Key):
             return KeySet([keys])
         found = keys if isinstance(keys, KeySet) else keys()
