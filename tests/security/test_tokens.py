@@ -149,6 +149,12 @@ class TestConfig:
         with pytest.raises(ConfigurationError, match=r'SECRET_KEY is not set.*python -c "import secrets;'):
             TokenConfig.from_env()
 
+    @pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_PREVIOUS"])
+    def test_a_weak_secret_of_the_environment_is_named(self, name: str) -> None:
+        """With what to do, for old tokens too."""
+        with pytest.raises(ConfigurationError, match=f"^{name}: .* at least 32 bytes.*Make one.*InsecureLegacyTokens"):
+            TokenConfig.from_env({"SECRET_KEY": SECRET, name: "short"})
+
     def test_the_environment_sets_the_lifetime(self, environment: Callable[..., None]) -> None:
         """`ACCESS_TOKEN_EXPIRE_MINUTES` is taken when it is set, and the default is 15 minutes."""
         environment(SECRET_KEY=SECRET)

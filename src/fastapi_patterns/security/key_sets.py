@@ -12,7 +12,7 @@ from fastapi_patterns.security._text import Secret, reveal
 from fastapi_patterns.security.errors import TokenMalformedError, TokenSignatureError
 from fastapi_patterns.security.keys import Key, json_object
 
-__all__ = ["Header", "KeySet"]
+__all__ = ["Header", "KeySet", "environment_secrets"]
 
 _log = logging.getLogger("fastapi_patterns.security")
 
@@ -103,11 +103,7 @@ class KeySet:
         Raises:
             ConfigurationError: `SECRET_KEY` is missing, or one of them is weak.
         """
-        environ = os.environ if environ is None else environ
-        if not environ.get("SECRET_KEY"):
-            raise ConfigurationError(f"SECRET_KEY is not set. Make one with: {MAKE_A_SECRET}")
-        names = [name for name in ("SECRET_KEY", "SECRET_KEY_PREVIOUS") if environ.get(name)]
-        return cls.from_secrets([environ[name] for name in names], algorithm=algorithm)
+        return cls.from_secrets(environment_secrets(environ, algorithm), algorithm=algorithm)
 
     @classmethod
     def from_secrets(cls, secrets: Iterable[str | bytes | Secret], *, algorithm: str = "HS256") -> Self:
@@ -202,6 +198,24 @@ class KeySet:
 
     def __repr__(self) -> str:
         return f"KeySet([{', '.join(map(repr, self.keys))}])"
+
+
+def environment_secrets(environ: Mapping[str, str] | None, algorithm: str) -> list[str]:
+    """Read `SECRET_KEY` and, when it is set, `SECRET_KEY_PREVIOUS`.
+
+    Raises:
+        ConfigurationError: The first is missing, or one of them is weak; the message says which.
+    """
+    environ = os.environ if environ is None else environ
+    if not environ.get("SECRET_KEY"):
+        raise ConfigurationError(f"SECRET_KEY is not set. Make one with: {MAKE_A_SECRET}")
+    names = [name for name in ("SECRET_KEY", "SECRET_KEY_PREVIOUS") if environ.get(name)]
+    for name in names:
+        try:
+            Key.from_secret(environ[name], algorithm=algorithm)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{name}: {error}") from None
+    return [environ[name] for name in names]
 
 
 def _from_listed(jwk: object, algorithm: str | None) -> Key:

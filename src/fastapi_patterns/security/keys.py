@@ -226,7 +226,10 @@ def _checked_algorithm(material: Any, public: Any, algorithm: str | None, *, wea
             raise ConfigurationError(f"{algorithm} needs a key such as Key.from_pem(...), not a secret")
         problem = hmac_weakness(material, algorithm, short=weak, generated=generated)
         if problem:
-            raise ConfigurationError(f"The secret key for {algorithm} {problem}. Make one with: {MAKE_A_SECRET}")
+            raise ConfigurationError(
+                f"The secret key for {algorithm} {problem}. Make one with: {MAKE_A_SECRET}. "
+                "Tokens that an older, weaker secret signed stay good until a date with InsecureLegacyTokens."
+            )
         return algorithm
     if not _signing.fits(public, algorithm):
         raise ConfigurationError(f"the key is of another kind or curve than {algorithm} needs")

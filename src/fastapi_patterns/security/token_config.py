@@ -10,7 +10,7 @@ from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security._strength import MAKE_A_SECRET
 from fastapi_patterns.security._text import Secret, reveal
 from fastapi_patterns.security.claims import ClaimRules
-from fastapi_patterns.security.key_sets import KeySet
+from fastapi_patterns.security.key_sets import KeySet, environment_secrets
 from fastapi_patterns.security.keys import Key
 
 __all__ = ["LONGEST", "TokenConfig"]
@@ -142,11 +142,8 @@ class TokenConfig:
             ConfigurationError: A secret is missing or weak, or the minutes are not a positive number.
         """
         environ = os.environ if environ is None else environ
-        if not environ.get("SECRET_KEY"):
-            raise ConfigurationError(f"SECRET_KEY is not set. Make one with: {MAKE_A_SECRET}")
-        options: dict[str, Any] = {"secret_key": environ["SECRET_KEY"]}
-        if previous := environ.get("SECRET_KEY_PREVIOUS"):
-            options["previous_secret_keys"] = (previous,)
+        secret_key, *previous = environment_secrets(environ, "HS256")
+        options: dict[str, Any] = {"secret_key": secret_key, "previous_secret_keys": previous}
         if (minutes := environ.get("ACCESS_TOKEN_EXPIRE_MINUTES")) is not None:
             try:
                 options["expires_delta"] = timedelta(minutes=float(minutes))

@@ -4,7 +4,6 @@ It reads the compact form itself and uses python-jose and `cryptography` only to
 accepts tokens that RFC 8725 refuses. It never takes a key from a token, opens no file and no socket.
 """
 
-import logging
 import os
 import re
 import secrets
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["TokenCodec", "create_access_token", "decode_token"]
 
 ModelT = TypeVar("ModelT", bound="BaseModel")
-
-_log = logging.getLogger("fastapi_patterns.security")
 
 ACCESS, REFRESH = "access", "refresh"
 # RFC 9068 section 2.1 for access tokens; any other kind is `<kind>+jwt`. The explicit type keeps a token of one kind
@@ -78,11 +75,7 @@ class TokenCodec:
         self._legacy = None
         if also_accept is not None:
             self._legacy = LegacyReader(also_accept, self._rules, config.max_bytes)
-            _log.warning(
-                "tokens of older code are accepted until %s; relaxed: %s",
-                also_accept.accept_until.isoformat(),
-                ", ".join(also_accept.relaxed()) or "nothing but the type",
-            )
+            self._legacy.announce(self._seconds())
 
     @property
     def keys(self) -> KeySet:
