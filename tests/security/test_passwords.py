@@ -183,6 +183,22 @@ def test_an_older_hash_is_verified_and_renewed(scheme: str, hasher: PasswordHash
     assert hasher.verify_and_update(PASSWORD, renewed) == (True, None)
 
 
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        (Argon2Params, "such as Argon2Params.OWASP.* got <class"),
+        ("argon2", "such as Argon2Params.OWASP.* got 'argon2'"),
+        (12, "such as Argon2Params.OWASP.* got 12"),
+        (argon2.PasswordHasher(), "such as Argon2Params.OWASP"),
+        (PasswordHasher(Argon2Params.FOR_TESTS_ONLY), r"use GuardedHasher\(PasswordHasher"),
+    ],
+)
+def test_the_cost_is_an_object_of_ours(params: Any, problem: str) -> None:
+    """Said with words at the start, and not at the first login."""
+    with pytest.raises(ConfigurationError, match=problem):
+        PasswordHasher(params)
+
+
 @pytest.mark.parametrize("scheme", ["des_crypt", "django_des_crypt", "ldap_des_crypt"])
 def test_des_crypt_matches_eight_bytes_and_no_more(scheme: str, hasher: PasswordHasher) -> None:
     """DES ignores what follows the 8th byte; a longer password does not match, unless the application says so."""

@@ -41,6 +41,17 @@ SECONDS = int(NOW.timestamp())
 GOOD = {"sub": "7", "exp": SECONDS + 60}
 
 
+class Pair(BaseModel):
+    """A model of no claims."""
+
+    a: int
+
+
+async def coroutine_clock() -> datetime:
+    """No time, but a coroutine."""
+    return NOW
+
+
 def codec(*, at: datetime = NOW, **settings: Any) -> TokenCodec:
     """A codec whose clock stands still."""
     return TokenCodec(TokenConfig(secret_key=SECRET, **settings), now=lambda: at)
@@ -721,6 +732,44 @@ class TestKinds:
 
 class TestSettings:
     """What may be configured besides the secret."""
+
+    @pytest.mark.parametrize("config", [SECRET, None, {"secret_key": SECRET}, TokenConfig])
+    def test_a_codec_is_made_of_a_configuration(self, config: Any) -> None:
+        """Said with words, and not at the first token."""
+        with pytest.raises(ConfigurationError, match=r"needs a TokenConfig, such as TokenConfig.from_env\(\); got"):
+            TokenCodec(config)
+
+    @pytest.mark.parametrize("now", [NOW, lambda: NOW.replace(tzinfo=None), lambda: 5, coroutine_clock])
+    def test_a_clock_gives_the_time_with_a_zone(self, now: Any) -> None:
+        """It is asked once when the codec is made."""
+        with pytest.raises(ConfigurationError, match="now must be a function that gives a datetime with a time zone"):
+            TokenCodec(TokenConfig(secret_key=SECRET), now=now)
+
+    @pytest.mark.parametrize(
+        ("data", "problem"), [("7", "got str"), (None, "got NoneType"), (Pair(a=1), r"or its model_dump\(\); got Pair")]
+    )
+    def test_data_is_a_mapping(self, data: Any, problem: str) -> None:
+        """The subject alone is none, and neither is a model."""
+        with pytest.raises(TypeError, match=f"data must be a mapping of claims.*{problem}"):
+            codec().encode(data)
+
+    @pytest.mark.parametrize("model", [dict, Pair(a=1), "Pair"])
+    def test_a_model_is_a_class_of_pydantic(self, model: Any) -> None:
+        """A mistake of the program, whatever the token is."""
+        with pytest.raises(TypeError, match="model must be the class of a pydantic model"):
+            codec().decode("nonsense", model=model)
+
+    @pytest.mark.parametrize(
+        ("settings", "problem"),
+        [
+            ({"secret_key": SECRET, "keys": KEY}, "needs either secret_key or keys, not both"),
+            ({"keys": KEY, "algorithm": "RS256"}, "algorithm goes with secret_key; a key has its own"),
+        ],
+    )
+    def test_keys_stand_alone(self, settings: dict[str, Any], problem: str) -> None:
+        """Beside them neither a secret nor an algorithm counts, so neither is taken."""
+        with pytest.raises(ConfigurationError, match=problem):
+            TokenConfig(**settings)
 
     @pytest.mark.parametrize("secret", [SecretStr(SECRET), SecretBytes(SECRET.encode()), lambda: SecretStr(SECRET)])
     def test_a_secret_str_of_the_settings_is_a_secret(self, secret: Any) -> None:

@@ -13,13 +13,14 @@ from uuid import UUID
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
+from fastapi_patterns.security._checks import check_clock
 from fastapi_patterns.security._derive import derive_key
 from fastapi_patterns.security._text import Secret, reveal
 from fastapi_patterns.security.claims import Claims
 from fastapi_patterns.security.errors import TokenClaimsError
 from fastapi_patterns.security.keys import Key
 from fastapi_patterns.security.token_config import TokenConfig
-from fastapi_patterns.security.tokens import ACCESS, REFRESH, TokenCodec, utc_now
+from fastapi_patterns.security.tokens import ACCESS, REFRESH, TokenCodec, type_of, utc_now
 
 __all__ = ["OneTimeTokens", "State"]
 
@@ -60,6 +61,9 @@ class OneTimeTokens:
     ) -> None:
         if purpose in (ACCESS, REFRESH):
             raise ConfigurationError(f"purpose must not be {purpose!r}, which is another kind of token")
+        type_of(purpose, what="purpose")
+        if now is not utc_now:
+            check_clock(now)
         self.purpose = purpose
         self._secret_key = secret_key
         self._expires_delta = expires_delta
@@ -111,7 +115,6 @@ class OneTimeTokens:
             secret_key=derive_key(secret, f"one-time token {self.purpose}"), expires_delta=self._expires_delta
         )
         codec = TokenCodec(config, now=self._now)
-        codec.check_kind(self.purpose)
         return codec, derive_key(secret, f"one-time state {self.purpose}")
 
     def __repr__(self) -> str:

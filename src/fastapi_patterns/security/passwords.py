@@ -44,8 +44,8 @@ class PasswordHasher:
             the default parameters, however many logins arrive.
 
     Raises:
-        ConfigurationError: `max_concurrency` is less than 1, or `also_unsalted` holds an unknown name
-            or two schemes that cannot be told apart.
+        ConfigurationError: `params` is of another type, `max_concurrency` is less than 1, or `also_unsalted` holds an
+            unknown name or two schemes that cannot be told apart.
 
     Source: the defaults are the second recommended option of RFC 9106 section 4, above the minimum of ASVS 5.0.
     """
@@ -60,6 +60,7 @@ class PasswordHasher:
     ) -> None:
         _check_names(also_unsalted)
         params = Argon2Params.RFC9106 if params is None else params
+        _check_params(params)
         self._params = params
         self._argon2 = params if isinstance(params, Argon2Params) else None
         self._bcrypt = params if isinstance(params, BcryptParams) else None
@@ -182,6 +183,17 @@ class PasswordHasher:
 
     def __repr__(self) -> str:
         return f"PasswordHasher({self._params!r}, max_concurrency={self._max_concurrency})"
+
+
+def _check_params(params: object) -> None:
+    if isinstance(params, (Argon2Params, BcryptParams)):
+        return
+    if hasattr(params, "verify_and_update") and not isinstance(params, type):
+        raise ConfigurationError(f"use GuardedHasher({type(params).__name__}(...)) to keep a hasher that you have")
+    raise ConfigurationError(
+        "params must be the cost of new hashes, such as Argon2Params.OWASP, Argon2Params(time_cost=4) or "
+        f"BcryptParams(rounds=12); got {params!r:.60}"
+    )
 
 
 def _check_names(unsalted: Collection[str]) -> None:

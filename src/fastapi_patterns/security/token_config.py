@@ -33,7 +33,7 @@ class TokenConfig:
         secret_key: The HMAC secret, at least as long as the hash: 32 bytes for HS256; a `SecretStr` of your settings
             is taken as it is. There is no default.
         previous_secret_keys: Secrets that signed tokens which are still alive; they verify only.
-        algorithm: What `secret_key` is for: `HS256`, `HS384` or `HS512`.
+        algorithm: What `secret_key` is for: `HS256`, `HS384` or `HS512`. A key of `keys` has its own.
         keys: A `Key` or a `KeySet`: for other algorithms, and for rotation.
         expires_delta: How long a token lives when the call does not say; 15 minutes, since a stateless token cannot be
             taken back before it ends.
@@ -91,14 +91,19 @@ class TokenConfig:
 
     def _check_keys(self) -> None:
         if (self.secret_key is None) == (self.keys is None):
+            both = "" if self.keys is None else ", not both"
             raise ConfigurationError(
-                f"TokenConfig needs either secret_key or keys. Make a secret with: {MAKE_A_SECRET}"
+                f"TokenConfig needs either secret_key or keys{both}. Make a secret with: {MAKE_A_SECRET}"
             )
         if self.keys is not None:
             if not isinstance(self.keys, (Key, KeySet)) and not callable(self.keys):
                 raise ConfigurationError(f"keys must be a Key or a KeySet; got {type(self.keys).__name__}")
             if self.previous_secret_keys:
                 raise ConfigurationError("previous_secret_keys goes with secret_key; put old keys into the KeySet")
+            if self.algorithm != "HS256":
+                raise ConfigurationError(
+                    "algorithm goes with secret_key; a key has its own: Key.from_pem(..., algorithm=...)"
+                )
             return
         if isinstance(reveal(self.previous_secret_keys), (str, bytes)):
             raise ConfigurationError("previous_secret_keys must be a sequence of secrets, such as [old_secret]")

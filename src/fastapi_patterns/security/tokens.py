@@ -16,6 +16,7 @@ from uuid import UUID
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
+from fastapi_patterns.security._checks import check_clock
 from fastapi_patterns.security._text import reveal
 from fastapi_patterns.security.claims import Claims, ExpiredClaims, check_written
 from fastapi_patterns.security.errors import TokenClaimsError, TokenMalformedError
@@ -64,6 +65,12 @@ class TokenCodec:
         also_accept: InsecureLegacyTokens | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
+        if not isinstance(config, TokenConfig):
+            raise ConfigurationError(
+                f"TokenCodec needs a TokenConfig, such as TokenConfig.from_env(); got {type(config).__name__}"
+            )
+        if now is not utc_now:
+            check_clock(now)
         self.config = config
         self._now = now
         self._seconds = time.time if now is utc_now else lambda: now().timestamp()
@@ -104,7 +111,7 @@ class TokenCodec:
             ValueError: `data` holds a claim that the codec writes, lacks the subject, is not JSON, makes a token that
                 `decode` would refuse, or says `"type": "refresh"` or the like without `kind`; or `expires_delta` is
                 more than 1,000 years.
-            TypeError: `expires_delta` is no timedelta.
+            TypeError: `data` is no mapping, or `expires_delta` no timedelta.
             ConfigurationError: No key can sign, or `kind` is no name.
         """
         config = self.config
@@ -155,9 +162,12 @@ class TokenCodec:
         Raises:
             TokenError: The token is refused; nothing else leaves this method, whatever the text is.
             ConfigurationError: A function of the configuration gave no usable key or issuer.
+            TypeError: `model` is no class of a pydantic model.
 
         Source: RFC 8725 section 3, RFC 7515 section 5.2.
         """
+        if model is not None and not (isinstance(model, type) and hasattr(model, "model_validate")):
+            raise TypeError(f"model must be the class of a pydantic model; got {model!r:.60}")
         values, subject_claims = self._verified(token, kind, 0)
         if model is not None:
             return _into(model, values)
@@ -188,7 +198,7 @@ class TokenCodec:
         Raises:
             ConfigurationError: It must be of small letters, digits, `-` and `_`.
         """
-        _type_of(kind)
+        type_of(kind)
 
     def _verified(self, token: object, kind: str, grace_s: float) -> tuple[dict[str, Any], tuple[str, ...]]:
         now = self._seconds()
@@ -198,7 +208,7 @@ class TokenCodec:
             return self._legacy.read(token, now=now, issuer=issuer, grace_s=grace_s), self._legacy.subject_claims
         header, payload = (self._fixed_keys or self._resolve_keys()).open(token, config.max_bytes)
         values = _compact.parse_object(payload)
-        if header.typ != _type_of(kind):
+        if header.typ != type_of(kind):
             self._check_lenient_type(header, kind)
         if config.kind_claim is not None:
             if values.get(config.kind_claim) != kind:
@@ -234,15 +244,20 @@ class TokenCodec:
 
 
 @lru_cache(maxsize=256)
-def _type_of(kind: str) -> str:
+def type_of(kind: str, *, what: str = "kind") -> str:
+    """Give the header's `typ` for a kind of tokens.
+
+    Raises:
+        ConfigurationError: The kind, or `what` the caller calls it, is no name.
+    """
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
-        raise ConfigurationError(f"kind must be a name of small letters, such as 'password-reset'; got {kind!r}")
+        raise ConfigurationError(f"{what} must be a name of small letters, such as 'password-reset'; got {kind!r}")
     return _TYPES.get(kind, f"{kind}+jwt")
 
 
 @lru_cache(maxsize=256)
 def _header(algorithm: str, kid: str, kind: str) -> bytes:
-    return _compact.encode_part(_compact.dump({"alg": algorithm, "typ": _type_of(kind), "kid": kid}))
+    return _compact.encode_part(_compact.dump({"alg": algorithm, "typ": type_of(kind), "kid": kid}))
 
 
 def _says_other_kind(values: Mapping[str, Any]) -> str | None:
@@ -261,7 +276,12 @@ def _checked(name: str, duration: object) -> timedelta:
     return duration
 
 
-def _check_data(data: Mapping[str, Any], config: TokenConfig) -> None:
+def _check_data(data: Any, config: TokenConfig) -> None:
+    if not isinstance(data, Mapping):
+        hint = ", or its model_dump()" if hasattr(data, "model_dump") else ""
+        raise TypeError(
+            f"data must be a mapping of claims, such as {{'sub': user.id}}{hint}; got {type(data).__name__}"
+        )
     written = {"exp", "iat", "iss", "aud", config.kind_claim} & data.keys()
     if written:
         raise ValueError(
