@@ -81,6 +81,50 @@ def test_a_list_may_hold_passwords_as_they_are() -> None:
         PasswordPolicy(blocklist=["Correct Horse 1"]).check("Correct Horse 1")
 
 
+@pytest.mark.parametrize("blocklist", [iter(["a"]), (word for word in ["a"]), 5, None])
+def test_a_list_that_cannot_be_asked_again_is_refused(blocklist: Any) -> None:
+    """An iterator or an open file is empty after the first password."""
+    with pytest.raises(ConfigurationError, match="blocklist must be a set of passwords"):
+        PasswordPolicy(blocklist=blocklist)
+
+
+def test_a_filter_with_in_is_a_list() -> None:
+    """It needs neither a length nor a beginning."""
+
+    class Filter:
+        def __contains__(self, word: object) -> bool:
+            return word == "three sad tigers"
+
+    with pytest.raises(PasswordError, match="most common"):
+        PasswordPolicy(blocklist=Filter()).check("three sad tigers")
+
+
+async def is_breached(password: str) -> bool:
+    """Its call gives a coroutine, which is true for every password."""
+    return False
+
+
+@pytest.mark.parametrize("hook", [is_breached, "leaked.txt", {"password"}])
+def test_a_hook_that_is_no_plain_function_is_refused(hook: Any) -> None:
+    """When the policy is made, and not when somebody registers."""
+    with pytest.raises(ConfigurationError, match=r"is_breached must be a function .* no async one"):
+        PasswordPolicy(is_breached=hook)
+
+
+@pytest.mark.parametrize("length", [True, "15", 15.0, None])
+def test_a_length_is_an_integer(length: Any) -> None:
+    """Anything else is said with words."""
+    with pytest.raises(ConfigurationError, match="min_length must be at least 8"):
+        PasswordPolicy(min_length=length)
+
+
+def test_one_word_needs_no_list() -> None:
+    """A text is one word, and not its letters."""
+    with pytest.raises(PasswordError, match="built on your name"):
+        PasswordPolicy().check("adalovelace1234567", words="adalovelace1234")
+    PasswordPolicy().check("three sad tigers in a row", words="tigers")
+
+
 def test_one_text_is_no_list() -> None:
     """`in` would find its parts, and refuse what nobody meant."""
     with pytest.raises(ConfigurationError, match="blocklist must be a set"):
