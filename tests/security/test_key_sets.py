@@ -130,6 +130,8 @@ class TestMaking:
             (lambda: KeySet([Key.from_jwk(RSA.public_jwk())], active="RS256"), "cannot sign"),
             (lambda: KeySet.from_jwks([]), "is a mapping or its JSON text"),  # type: ignore[arg-type]
             (lambda: KeySet.from_jwks("[]"), "must be a JSON object"),
+            (lambda: KeySet.from_jwks("HTTPS://issuer.example"), "not its address: fetch it, and pass the text"),
+            (lambda: KeySet.from_jwks(RSA.public_jwk()), r"for a single JWK use KeySet\(\[Key\.from_jwk"),
             (lambda: KeySet.from_jwks({}), 'must have "keys"'),
             (lambda: KeySet.from_jwks({"keys": {}}), 'must have "keys"'),
             (lambda: KeySet.from_jwks({"keys": [7, {"kty": "EC"}]}), "no key that can be used"),

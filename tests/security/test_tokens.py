@@ -254,7 +254,9 @@ class TestEncode:
     @pytest.mark.parametrize("value", [object(), float("nan"), float("inf"), b"bytes", {1, 2}, "\ud800"])
     def test_what_json_cannot_say_is_refused(self, value: object) -> None:
         """A claim that is no JSON value is a ValueError that does not repeat it."""
-        with pytest.raises(ValueError, match="every claim must be a JSON value") as caught:
+        with pytest.raises(
+            ValueError, match=r"every claim must be a JSON value.*; '\w+' is not \(it is a \w+\)$"
+        ) as caught:
             codec().encode({"sub": 1, "claim": value})
         assert caught.value.__cause__ is None
 

@@ -78,9 +78,11 @@ class KeySet:
             ConfigurationError: It is no JWK Set, no key of it can be used, two have the same `kid`, or secrets stand
                 beside public keys.
         """
-        listed = json_object(jwks, "a JWK Set").get("keys")
+        values = json_object(jwks, "a JWK Set")
+        listed = values.get("keys")
         if not isinstance(listed, list):
-            raise ConfigurationError('a JWK Set must have "keys", a list')
+            hint = "; for a single JWK use KeySet([Key.from_jwk(...)])" if "kty" in values else ""
+            raise ConfigurationError(f'a JWK Set must have "keys", a list{hint}')
         keys = []
         for position, jwk in enumerate(listed):
             try:

@@ -85,15 +85,21 @@ class Key:
 
     @classmethod
     def from_pem(
-        cls, data: str | bytes, *, algorithm: str | None = None, kid: str | None = None, password: bytes | None = None
+        cls,
+        data: str | bytes | Secret,
+        *,
+        algorithm: str | None = None,
+        kid: str | None = None,
+        password: str | bytes | Secret | None = None,
     ) -> Self:
         """Make a key of a private key, a public key or a certificate, as PEM or DER.
 
         Args:
-            data: The text. A private key signs and verifies, the others verify.
+            data: The text, not a path. A private key signs and verifies, the others verify. `\\n` in two characters, as
+                a variable of the environment may hold it, is the end of a line.
             algorithm: By default RS256 for RSA, that of its curve for an elliptic curve, EdDSA for Ed25519.
             kid: The key's name in tokens; computed from the key by default (RFC 7638).
-            password: What an encrypted private key opens with.
+            password: What an encrypted private key opens with; text is taken as UTF-8.
 
         Raises:
             ConfigurationError: The text is no key, is too weak, or does not fit the algorithm.
@@ -112,6 +118,8 @@ class Key:
             ConfigurationError: It is malformed, weak, not on its curve, or not meant for signatures.
         """
         values = json_object(jwk, "a JWK")
+        if "keys" in values and "kty" not in values:
+            raise ConfigurationError("this is a JWK Set: use KeySet.from_jwks(...)")
         operations = _operations(values)
         for name in ("alg", "kid"):
             if name in values and not (isinstance(values[name], str) and values[name]):
@@ -257,6 +265,8 @@ def json_object(source: object, what: str) -> Mapping[str, Any]:
     """Read a JSON object that may be parsed already."""
     if isinstance(source, Mapping):
         return source
+    if isinstance(source, str) and source.lower().startswith(("https://", "http://")):
+        raise ConfigurationError(f"{what} is a mapping or its JSON text, not its address: fetch it, and pass the text")
     if not isinstance(source, (str, bytes)):
         raise ConfigurationError(f"{what} is a mapping or its JSON text; got {type(source).__name__}")
     try:
