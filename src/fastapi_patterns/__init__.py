@@ -9,6 +9,8 @@ by itself, `fastapi_patterns.security` for example.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from fastapi_patterns.auth import LoginSessions as LoginSessions
+    from fastapi_patterns.auth import make_auth_router as make_auth_router
     from fastapi_patterns.auth import make_current_user as make_current_user
     from fastapi_patterns.db import AsyncDatabase as AsyncDatabase
     from fastapi_patterns.db import Database as Database
@@ -64,6 +66,7 @@ __all__ = [
     "InsecureLegacyTokens",
     "Key",
     "KeySet",
+    "LoginSessions",
     "MissingExtraError",
     "OneTimeTokens",
     "PasswordHasher",
@@ -85,6 +88,7 @@ __all__ = [
     "install_cors",
     "install_error_handlers",
     "install_stack",
+    "make_auth_router",
     "make_current_user",
     "verify_password",
 ]
@@ -104,6 +108,7 @@ _ROOM_OF = {
     "InsecureLegacyTokens": "security",
     "Key": "security",
     "KeySet": "security",
+    "LoginSessions": "auth",
     "MissingExtraError": "exceptions",
     "OneTimeTokens": "security",
     "PasswordHasher": "security",
@@ -125,6 +130,7 @@ _ROOM_OF = {
     "install_cors": "middleware",
     "install_error_handlers": "errors",
     "install_stack": "stack",
+    "make_auth_router": "auth",
     "make_current_user": "auth",
     "verify_password": "security",
 }

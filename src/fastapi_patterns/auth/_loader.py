@@ -8,23 +8,39 @@ import typing
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
 
 from fastapi_patterns.exceptions import ConfigurationError
 
-__all__ = ["loader_parameters"]
+__all__ = ["Loader", "read_loader"]
 
 _REFUSED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-def loader_parameters(load: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Return the parameters after the first, keyword-only and with their annotations resolved.
+class Loader(NamedTuple):
+    """An application's loader, as its signature says it wants to be called.
+
+    Attributes:
+        load: The function.
+        parameters: Those after the first, keyword-only and with their annotations resolved.
+        model: The pydantic model that the first one is annotated with, or None.
+    """
+
+    load: Callable[..., Any]
+    parameters: list[inspect.Parameter]
+    model: type[BaseModel] | None
+
+
+def read_loader(load: Callable[..., Any], called: str = "load_user", first: str = "claims") -> Loader:
+    """Read a loader's signature; `called` and `first` are what messages call it and its first parameter.
 
     Raises:
         ConfigurationError: Not a callable that can take the claims first, or one that FastAPI could not call.
     """
     if not callable(load):
-        raise ConfigurationError(f"load_user must be a callable; got {type(load).__name__}")
+        raise ConfigurationError(f"{called} must be a callable; got {type(load).__name__}")
     name, function, bound = _unwrap(load)
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise ConfigurationError(f"{name} must return the user, not yield it")
@@ -33,16 +49,30 @@ def loader_parameters(load: Callable[..., Any]) -> list[inspect.Parameter]:
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
     ):
-        raise ConfigurationError(f"{name} must take the claims as its first parameter: def load_user(claims, ...)")
-    rest = [parameter for parameter in parameters[1:] if parameter.name not in bound]
+        raise ConfigurationError(f"{name} must take the {first} as its first parameter: def {called}({first}, ...)")
+    # What only Python itself can fill by position, and need not, is not for FastAPI: the default of `dict.get`.
+    rest = [
+        parameter
+        for parameter in parameters[1:]
+        if parameter.name not in bound
+        and not (parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is not parameter.empty)
+    ]
     for parameter in rest:
         if parameter.kind in _REFUSED or parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
             raise ConfigurationError(f"{name}: FastAPI cannot fill the parameter {parameter}; name it plainly")
     hints = _resolve(rest, function, name)
-    return [
+    resolved = [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints.get(parameter.name, parameter.empty))
         for parameter in rest
     ]
+    return Loader(load, resolved, _model_of(parameters[0], function))
+
+
+def _model_of(first: inspect.Parameter, function: Any) -> type[BaseModel] | None:
+    annotation = first.annotation
+    if isinstance(annotation, str):  # an annotation that exists for type checkers alone is no model
+        annotation = getattr(function, "__globals__", {}).get(annotation)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _unwrap(load: Callable[..., Any]) -> tuple[str, Callable[..., Any], set[str]]:

@@ -1,40 +1,51 @@
 """`make_current_user`: from a token and the application's own loader to dependencies that routes use.
 
-The shape: `claims` checks the token, `base` loads the user with it, once a request. The required user, `.optional`
-and `.requiring(...)` all sit on `base`, so that one override in `app.dependency_overrides` reaches them all.
+The shape: `base` verifies the credential and loads the user, once a request. The required user, `.optional`,
+`.if_valid`, `.requiring(...)` and the others all sit on `base`, so that one override in `app.dependency_overrides`
+reaches them all.
 """
 
 import inspect
-import logging
-from collections.abc import Awaitable, Callable
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar, overload
 
-from fastapi import Depends, HTTPException
+from fastapi import Depends
 from fastapi.security import SecurityScopes
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 
-from fastapi_patterns._compat import is_async_callable
-from fastapi_patterns.auth._bearer import BearerToken, unauthorized
-from fastapi_patterns.auth._loader import loader_parameters
+from fastapi_patterns.auth._authenticate import Authenticator, TokenDecoder
+from fastapi_patterns.auth._base import Absent, Base, Refused, expect_nothing
+from fastapi_patterns.auth._loader import read_loader
+from fastapi_patterns.auth._scopes import ScopeRules
+from fastapi_patterns.auth.failures import Failures
+from fastapi_patterns.auth.sources import Source, bearer_token
 from fastapi_patterns.exceptions import ConfigurationError
-from fastapi_patterns.security import Claims, ExpiredClaims, TokenCodec, TokenError
+from fastapi_patterns.security import Claims
 
 __all__ = ["CurrentUserDependency", "make_current_user"]
 
 UserT = TypeVar("UserT")
 Check = Callable[[Any], "bool | Awaitable[bool]"]
-
-_log = logging.getLogger("fastapi_patterns.auth")
+Revoked = Callable[[Claims], "bool | Awaitable[bool]"]
 
 
 @overload
 def make_current_user(
     load_user: Callable[..., Awaitable[UserT | None]],
     *,
-    tokens: TokenCodec,
-    token_url: str,
+    tokens: TokenDecoder,
+    token_url: str | None = None,
     scopes: dict[str, str] | None = None,
+    sources: Sequence[Source] | None = None,
+    failures: Failures | None = None,
+    realm: str | None = None,
+    is_active: Callable[[UserT], bool] | None = None,
+    revoked: Revoked | None = None,
+    user_scopes: Callable[[UserT], Iterable[str]] | None = None,
+    wildcard_scopes: bool = False,
+    accept_to_refuse: bool = False,
 ) -> "CurrentUserDependency[UserT]": ...
 
 
@@ -42,29 +53,55 @@ def make_current_user(
 def make_current_user(
     load_user: Callable[..., UserT | None],
     *,
-    tokens: TokenCodec,
-    token_url: str,
+    tokens: TokenDecoder,
+    token_url: str | None = None,
     scopes: dict[str, str] | None = None,
+    sources: Sequence[Source] | None = None,
+    failures: Failures | None = None,
+    realm: str | None = None,
+    is_active: Callable[[UserT], bool] | None = None,
+    revoked: Revoked | None = None,
+    user_scopes: Callable[[UserT], Iterable[str]] | None = None,
+    wildcard_scopes: bool = False,
+    accept_to_refuse: bool = False,
 ) -> "CurrentUserDependency[UserT]": ...
 
 
 def make_current_user(
     load_user: Callable[..., Any],
     *,
-    tokens: TokenCodec,
-    token_url: str,
+    tokens: TokenDecoder,
+    token_url: str | None = None,
     scopes: dict[str, str] | None = None,
+    sources: Sequence[Source] | None = None,
+    failures: Failures | None = None,
+    realm: str | None = None,
+    is_active: Callable[[Any], bool] | None = None,
+    revoked: Revoked | None = None,
+    user_scopes: Callable[[Any], Iterable[str]] | None = None,
+    wildcard_scopes: bool = False,
+    accept_to_refuse: bool = False,
 ) -> "CurrentUserDependency[Any]":
     """Make the dependency that gives a route its user.
 
     Args:
-        load_user: Finds the user, sync or async. Its first parameter receives the verified `Claims`; the others are
-            ordinary FastAPI dependencies (a session, the request). None means that there is no such user, or that it
-            may not log in any more; a `TokenError`, as `claims.int_sub` raises it, that the token is no good. Users may
-            be objects of any kind.
+        load_user: Finds the user, sync or async. Its first parameter receives the verified `Claims`, or the pydantic
+            model that it is annotated with; the others are ordinary FastAPI dependencies (a session, the request).
+            None means that there is no such user; a `TokenError`, as `claims.int_sub` raises it, that the token is no
+            good. Users may be objects of any kind.
         tokens: Checks the token: a `TokenCodec`, or an object with the same `decode`.
         token_url: The login route, for the docs page's Authorize button; relative, such as `"auth/login"`.
         scopes: Scope names and what they allow, for the docs page.
+        sources: Where a credential may come from, tried in order; `bearer_token(token_url, scopes=scopes)` by default.
+        failures: The answers to those who are not let in.
+        realm: The realm of `WWW-Authenticate`.
+        is_active: Tells whether a user may come in; anything but True is no.
+        revoked: Asked on each request whether a verified token was taken back, sync or async; anything but False is
+            yes. What it raises is an error of the server.
+        user_scopes: The scopes that a user has; what counts is what both the token and the user have.
+        wildcard_scopes: Let `items:*` cover `items:read`, and `*` everything.
+        accept_to_refuse: Accept a websocket in order to close it with 4401 or 4403, which scripts in a browser can
+            read. By default the handshake is refused with the HTTP answer.
 
     Returns:
         A dependency: `CurrentUser = Annotated[User, Depends(get_current_user)]`.
@@ -80,7 +117,25 @@ def make_current_user(
     if isinstance(tokens, (type, bytes, bytearray)) or not callable(getattr(tokens, "decode", None)):
         got = tokens.__name__ if isinstance(tokens, type) else f"an instance of {type(tokens).__name__}"
         raise ConfigurationError(f"tokens must be a codec, such as TokenCodec(TokenConfig.from_env()); got {got}")
-    return CurrentUserDependency(load_user, tokens, BearerToken(token_url, scopes))
+    if sources is not None and (token_url is not None or scopes is not None):
+        raise ConfigurationError("token_url and scopes go into the source: bearer_token(token_url, scopes=...)")
+    listed = (bearer_token(token_url, scopes=scopes),) if sources is None else tuple(sources)
+    if not listed or not all(isinstance(source, Source) for source in listed):
+        raise ConfigurationError("sources must be one or more of bearer_token(...), cookie_token(...) and the others")
+    for name, function in (("is_active", is_active), ("revoked", revoked), ("user_scopes", user_scopes)):
+        if function is not None and not callable(function):
+            raise ConfigurationError(f"{name} must be a function; got {type(function).__name__}")
+    authenticator = Authenticator(
+        loader=read_loader(load_user),
+        tokens=tokens,
+        sources=listed,
+        failures=failures or Failures(),
+        realm=realm,
+        revoked=revoked,
+        is_active=is_active,
+        accept_to_refuse=accept_to_refuse,
+    )
+    return CurrentUserDependency(authenticator, ScopeRules(user_scopes, wildcard_scopes))
 
 
 class CurrentUserDependency(Generic[UserT]):
@@ -90,33 +145,54 @@ class CurrentUserDependency(Generic[UserT]):
         base: The dependency under all others. In tests, `app.dependency_overrides[get_current_user.base] = lambda:
             user` logs this user in everywhere, with every scope; checks of `.requiring` still run.
         optional: The user, or None when no credential was sent. A bad credential is still a 401.
+        if_valid: The user, or None when no credential was sent or it is no good. An error of the server stays one.
     """
 
     base: Callable[..., Awaitable[Any]]
     optional: Callable[..., Awaitable[UserT | None]]
+    if_valid: Callable[..., Awaitable[UserT | None]]
 
-    def __init__(self, load_user: Callable[..., Any], tokens: TokenCodec, source: BearerToken) -> None:
-        parameters = loader_parameters(load_user)
-        claims = _claims_dependency(tokens, source)
-        self.base = base = _base_dependency(load_user, parameters, claims)
+    def __init__(self, authenticator: Authenticator, scope_rules: ScopeRules) -> None:
+        self._authenticator = authenticator
+        self._scope_rules = scope_rules
+        self.base = base = Base(authenticator)
 
-        async def optional(scopes: SecurityScopes, loaded: Annotated[Any, Depends(base)]) -> Any:
-            return None if loaded is None else _user(loaded, scopes)
+        async def optional(
+            connection: HTTPConnection, scopes: SecurityScopes, loaded: Annotated[Any, Depends(base)]
+        ) -> Any:
+            return None if isinstance(loaded, Absent) else await self(connection, scopes, loaded)
+
+        async def if_valid(
+            connection: HTTPConnection,
+            scopes: SecurityScopes,
+            _lenient: Annotated[None, Depends(expect_nothing)],  # before `base`: dependencies are solved in order
+            loaded: Annotated[Any, Depends(base)],
+        ) -> Any:
+            return None if isinstance(loaded, (Absent, Refused)) else await self(connection, scopes, loaded)
 
         self.optional = optional
+        self.if_valid = if_valid
 
-    async def __call__(self, scopes: SecurityScopes, loaded: Any) -> UserT:
+    async def __call__(self, connection: HTTPConnection, scopes: SecurityScopes, loaded: Any) -> UserT:
         """Return the user; FastAPI fills the arguments."""
-        if loaded is None:
-            raise unauthorized()
-        return _user(loaded, scopes)  # type: ignore[no-any-return]  # the loader's own type
+        user, credential = Base.unpack(loaded)
+        if credential is None:
+            if isinstance(loaded, Refused):
+                await self._authenticator.refuse(connection, loaded.reason, loaded.why)
+            if isinstance(loaded, Absent):
+                await self._authenticator.refuse(connection, "missing", "no credential")
+        elif scopes.scopes and (missing := self._scope_rules.missing(credential, user, scopes.scopes)):
+            why = f"lacks {', '.join(missing)}"
+            await self._authenticator.refuse(connection, "insufficient_scope", why, scope=scopes.scope_str)
+        return user  # type: ignore[no-any-return]  # the loader's own type
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """What FastAPI reads: the scopes that the route asks for, and `base`."""
+        """What FastAPI reads: the connection, the scopes that the route asks for, and `base`."""
         keyword = inspect.Parameter.KEYWORD_ONLY
         return inspect.Signature(
             [
+                inspect.Parameter("connection", keyword, annotation=HTTPConnection),
                 inspect.Parameter("scopes", keyword, annotation=SecurityScopes),
                 inspect.Parameter("loaded", keyword, annotation=Annotated[Any, Depends(self.base)]),
             ]
@@ -138,93 +214,83 @@ class CurrentUserDependency(Generic[UserT]):
         if not checks or not all(callable(check) for check in checks):
             raise ConfigurationError("requiring(...) needs at least one function of the user")
 
-        async def checked(user: Annotated[Any, Depends(self)]) -> Any:
+        async def checked(connection: HTTPConnection, user: Annotated[Any, Depends(self)]) -> Any:
             for check in checks:
                 passed = check(user)
                 if inspect.isawaitable(passed):
                     passed = await passed
                 if passed is not True:
-                    _log.info("access denied by %s", getattr(check, "__qualname__", type(check).__qualname__))
-                    raise HTTPException(403, "Not enough permissions")
+                    why = f"by {getattr(check, '__qualname__', type(check).__qualname__)}"
+                    await self._authenticator.refuse(connection, "insufficient_privilege", why)
+            return user
+
+        return checked
+
+    def any_scope(self, *names: str) -> Callable[..., Awaitable[UserT]]:
+        """Make a dependency for users who have one of several scopes; `Security(..., scopes=[...])` asks for all.
+
+        Raises:
+            ConfigurationError: No scope is named.
+
+        HTTP:
+            None of them: 403 `insufficient_scope`.
+        """
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise ConfigurationError("any_scope(...) needs the names of scopes")
+
+        async def checked(
+            connection: HTTPConnection,
+            user: Annotated[Any, Depends(self)],
+            loaded: Annotated[Any, Depends(self.base)],
+        ) -> Any:
+            _, credential = Base.unpack(loaded)
+            if credential is not None and len(self._scope_rules.missing(credential, user, names)) == len(names):
+                why = f"lacks each of {', '.join(names)}"
+                await self._authenticator.refuse(connection, "insufficient_scope", why, scope=" ".join(names))
+            return user
+
+        return checked
+
+    def fresh(
+        self, max_age: timedelta, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> Callable[..., Awaitable[UserT]]:
+        """Make a dependency for users who have logged in lately: for a new e-mail address, a payment, a deletion.
+
+        Args:
+            max_age: How long ago the login may be: the claim `auth_time`, which `LoginSessions` writes. A token
+                without it counts as old, since a refreshed token's `iat` is no login.
+            now: The clock; tests inject their own.
+
+        Raises:
+            ConfigurationError: `max_age` is no positive timedelta.
+
+        HTTP:
+            401 with `error="insufficient_user_authentication"` and `max_age` (RFC 9470).
+        """
+        if not isinstance(max_age, timedelta) or max_age <= timedelta(0):
+            raise ConfigurationError(f"max_age must be a positive timedelta; got {max_age!r}")
+        seconds = max_age.total_seconds()
+
+        async def checked(
+            connection: HTTPConnection,
+            user: Annotated[Any, Depends(self)],
+            loaded: Annotated[Any, Depends(self.base)],
+        ) -> Any:
+            _, credential = Base.unpack(loaded)
+            if credential is not None:
+                logged_in = _login_time(credential.claims)
+                if logged_in is None or now().timestamp() - logged_in > seconds:
+                    why = "the login is too long ago"
+                    await self._authenticator.refuse(
+                        connection, "insufficient_freshness", why, max_age=str(int(seconds))
+                    )
             return user
 
         return checked
 
 
-class _Loaded:
-    """A user with the claims that brought it; what an override of `base` returns is not one."""
-
-    __slots__ = ("claims", "user")
-
-    def __init__(self, user: Any, claims: Claims) -> None:
-        self.user = user
-        self.claims = claims
-
-
-def _claims_dependency(tokens: TokenCodec, source: BearerToken) -> Callable[..., Awaitable[Claims | None]]:
-    async def claims(connection: HTTPConnection, token: Annotated[str | None, Depends(source)]) -> Claims | None:
-        if token is None:
-            return None
-        try:
-            found = tokens.decode(token)
-        except TokenError as error:
-            raise unauthorized(str(error)) from None
-        except ConfigurationError as error:  # a key or issuer that is asked for on each use
-            raise HTTPException(503, "Service unavailable") from error
-        if isinstance(found, ExpiredClaims):
-            raise unauthorized("the codec gave expired claims")
-        connection.scope.setdefault("state", {})["user_id"] = found.sub
-        return found
-
-    return claims
-
-
-def _base_dependency(
-    load_user: Callable[..., Any], parameters: list[inspect.Parameter], claims: Callable[..., Any]
-) -> Callable[..., Awaitable[Any]]:
-    is_async = is_async_callable(load_user)
-
-    async def base(*, _connection: HTTPConnection, _claims: Claims | None, **values: Any) -> _Loaded | None:
-        if _claims is None:
-            return None
-        # FastAPI calls a dependency again for each set of scopes that a route asks for; the user is loaded once.
-        memo = _connection.scope.setdefault("fastapi_patterns.users", {})
-        if base not in memo:
-            memo[base] = _Loaded(await found(_claims, values), _claims)
-        return memo[base]  # type: ignore[no-any-return]
-
-    async def found(claims: Claims, values: dict[str, Any]) -> Any:
-        try:
-            if is_async:
-                user = await load_user(claims, **values)
-            else:  # it may block on a database
-                user = await run_in_threadpool(load_user, claims, **values)
-        except TokenError as error:  # `claims.int_sub` of a subject that is none
-            raise unauthorized(str(error)) from None
-        if user is None:
-            raise unauthorized("no such user")
-        return user
-
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    own = [
-        inspect.Parameter("_connection", keyword, annotation=HTTPConnection),
-        # Before the loader's own dependencies: FastAPI solves in order, so a bad token never opens a session.
-        inspect.Parameter("_claims", keyword, annotation=Annotated[Any, Depends(claims)]),
-    ]
-    base.__signature__ = inspect.Signature([*own, *parameters])  # type: ignore[attr-defined]
-    return base
-
-
-def _user(loaded: Any, scopes: SecurityScopes) -> Any:
-    """Check the scopes and unpack; an override's user comes as it is and has every scope."""
-    if not isinstance(loaded, _Loaded):
-        return loaded
-    if missing := set(scopes.scopes) - loaded.claims.scopes:
-        _log.info("access denied: the token lacks %s", ", ".join(sorted(missing)))
-        raise _insufficient_scope(scopes)
-    return loaded.user
-
-
-def _insufficient_scope(scopes: SecurityScopes) -> HTTPException:
-    challenge = f'Bearer error="insufficient_scope", scope="{scopes.scope_str}"'
-    return HTTPException(403, "Not enough permissions", headers={"WWW-Authenticate": challenge})
+def _login_time(claims: Claims | None) -> float | None:
+    logged_in = None if claims is None else claims.get("auth_time")
+    if type(logged_in) is int or (type(logged_in) is float and math.isfinite(logged_in)):
+        return float(logged_in)
+    return None

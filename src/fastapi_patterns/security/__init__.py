@@ -20,6 +20,7 @@ from fastapi_patterns.security.errors import (  # noqa: E402
     TokenSignatureError,
 )
 from fastapi_patterns.security.hashers import GuardedHasher, Hasher  # noqa: E402
+from fastapi_patterns.security.issuers import TokensByIssuer  # noqa: E402
 from fastapi_patterns.security.key_sets import KeySet  # noqa: E402
 from fastapi_patterns.security.keys import Key  # noqa: E402
 from fastapi_patterns.security.legacy_tokens import InsecureLegacyTokens  # noqa: E402
@@ -27,6 +28,7 @@ from fastapi_patterns.security.one_time import OneTimeTokens  # noqa: E402
 from fastapi_patterns.security.password_params import Argon2Params, BcryptParams  # noqa: E402
 from fastapi_patterns.security.password_policy import PasswordPolicy  # noqa: E402
 from fastapi_patterns.security.passwords import PasswordHasher, hash_password, verify_password  # noqa: E402
+from fastapi_patterns.security.refresh import RefreshPolicy, RefreshReuseError, RefreshSession  # noqa: E402
 from fastapi_patterns.security.token_config import TokenConfig  # noqa: E402
 from fastapi_patterns.security.tokens import TokenCodec, create_access_token, decode_token  # noqa: E402
 
@@ -44,6 +46,9 @@ __all__ = [
     "PasswordError",
     "PasswordHasher",
     "PasswordPolicy",
+    "RefreshPolicy",
+    "RefreshReuseError",
+    "RefreshSession",
     "TokenClaimsError",
     "TokenCodec",
     "TokenConfig",
@@ -51,6 +56,7 @@ __all__ = [
     "TokenExpiredError",
     "TokenMalformedError",
     "TokenSignatureError",
+    "TokensByIssuer",
     "create_access_token",
     "decode_token",
     "hash_password",

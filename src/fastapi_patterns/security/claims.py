@@ -5,12 +5,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from fastapi_patterns.security.errors import TokenClaimsError, TokenExpiredError
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 __all__ = ["ClaimRules", "Claims", "ExpiredClaims", "check_written"]
+
+ModelT = TypeVar("ModelT", bound="BaseModel")
 
 # 9999-12-31T23:59:59Z, the last second that `datetime` can carry. A token may say more; it is valid for longer.
 _LAST_SECOND = 253_402_300_799
@@ -101,6 +106,22 @@ class Claims(_ClaimsView):
     """
 
     __slots__ = ()
+
+    def into(self, model: type[ModelT]) -> ModelT:
+        """Read the claims into a pydantic model of the application's own.
+
+        Raises:
+            TokenClaimsError: They do not fit, which makes it a bad token; the message holds no value.
+        """
+        from pydantic import ValidationError
+
+        try:
+            return model.model_validate(dict(self._values))
+        except ValidationError as error:
+            # Not chained: it quotes values.
+            place = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
+            name = str(place[0]) if place else "claims"
+        raise TokenClaimsError(name, "does not fit the application's model")
 
 
 class ExpiredClaims(_ClaimsView):

@@ -7,7 +7,8 @@ The tree::
     │   ├── TokenMalformedError    not a compact JWT as RFC 7515 and 8725 want it
     │   ├── TokenSignatureError    algorithm or signature does not match the key
     │   ├── TokenExpiredError      `exp` has passed
-    │   └── TokenClaimsError       another claim is missing or wrong; `.claim` names it
+    │   ├── TokenClaimsError       another claim is missing or wrong; `.claim` names it
+    │   └── RefreshReuseError      a refresh token was used twice (in `refresh`)
     └── PasswordError              a password that cannot be hashed, or that the policy refuses
 
 The text of a `TokenError` is for logs: it says what is wrong and never holds the token or a claim's value.

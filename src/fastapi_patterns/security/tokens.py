@@ -169,9 +169,8 @@ class TokenCodec:
         if model is not None and not (isinstance(model, type) and hasattr(model, "model_validate")):
             raise TypeError(f"model must be the class of a pydantic model; got {model!r:.60}")
         values, subject_claims = self._verified(token, kind, 0)
-        if model is not None:
-            return _into(model, values)
-        return Claims(values, subject_claims)
+        claims = Claims(values, subject_claims)
+        return claims if model is None else claims.into(model)
 
     def decode_expired(self, token: str, *, max_age: timedelta, kind: str = ACCESS) -> ExpiredClaims:
         """Check a token that may have expired, to log somebody out or to see whose it was.
@@ -305,18 +304,6 @@ def _write_subject(claims: dict[str, Any], names: tuple[str, ...]) -> None:
             break
     got = type(claims.get(names[0])).__name__
     raise ValueError(f"data[{names[0]!r}] must be a non-empty str, an int or a UUID; got {got}")
-
-
-def _into(model: type[ModelT], values: Mapping[str, Any]) -> ModelT:
-    from pydantic import ValidationError
-
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        # Not chained: it quotes values.
-        place = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
-        name = str(place[0]) if place else "claims"
-    raise TokenClaimsError(name, "does not fit the application's model")
 
 
 @lru_cache(maxsize=8)

@@ -1,0 +1,84 @@
+"""A login: find the user, verify the password at the same cost for everybody, and renew the hash."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+from fastapi_patterns.exceptions import ConfigurationError
+
+__all__ = ["Guard", "LoginRules", "PasswordVerifier", "authenticate"]
+
+UserT = TypeVar("UserT")
+
+Guard = Callable[[str, str | None], "timedelta | Awaitable[timedelta | None] | None"]
+"""From a user name and an address to how long to wait, or None to go on; asked before any hashing."""
+
+
+class PasswordVerifier(Protocol):
+    """What a login needs of a hasher: `PasswordHasher`, or another one in a `GuardedHasher`."""
+
+    async def averify_and_update(self, password: str, hash: str | None) -> tuple[bool, str | None]:  # noqa: A002
+        """Verify, at the same cost also when there is no hash, and give a new hash to store."""
+        ...
+
+
+def _password_hash(user: Any) -> str | None:
+    return user.password_hash  # type: ignore[no-any-return]
+
+
+def _set_password_hash(user: Any, new_hash: str) -> None:
+    user.password_hash = new_hash
+
+
+def _id(user: Any) -> Any:
+    return user.id
+
+
+@dataclass(frozen=True, kw_only=True)  # slots would break LoginRules[User](...)
+class LoginRules(Generic[UserT]):
+    """How an application's users log in.
+
+    Args:
+        passwords: Verifies passwords.
+        password_hash: Reads a user's stored hash; `user.password_hash` by default.
+        set_password_hash: Stores a new one, when the old is of an older scheme; None for users that cannot be changed.
+        subject: What tokens say of the user; `user.id` by default.
+        is_active: Tells whether a user may log in; anything but True is no, and reads like a wrong password.
+    """
+
+    passwords: PasswordVerifier
+    password_hash: Callable[[UserT], str | None] = _password_hash
+    set_password_hash: Callable[[UserT, str], Any] | None = _set_password_hash
+    subject: Callable[[UserT], Any] = _id
+    is_active: Callable[[UserT], bool] | None = None
+
+    def __post_init__(self) -> None:
+        if not callable(getattr(self.passwords, "averify_and_update", None)):
+            got = type(self.passwords).__name__
+            raise ConfigurationError(f"passwords must be a PasswordHasher, or a GuardedHasher around yours; got {got}")
+
+
+async def authenticate(user: UserT | None, password: str, rules: LoginRules[UserT]) -> UserT | None:
+    """Give the user back when the password is theirs and they may log in; None otherwise.
+
+    An unknown user costs what a known one does, and so does one that is not active: neither the answer nor its time
+    tells which accounts there are (ASVS 5.0 6.3.8).
+
+    Args:
+        user: Whom the application found, or None.
+        password: As it was sent.
+        rules: How to verify.
+    """
+    stored = None if user is None else rules.password_hash(user)
+    good, new_hash = await rules.passwords.averify_and_update(password, stored)
+    if user is None or good is not True:
+        return None
+    if rules.is_active is not None and rules.is_active(user) is not True:
+        return None
+    if new_hash is not None and rules.set_password_hash is not None:
+        changed = rules.set_password_hash(user, new_hash)
+        if inspect.isawaitable(changed):
+            await changed
+    return user

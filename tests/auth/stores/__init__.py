@@ -1,0 +1,1 @@
+"""Stores of sessions and revoked tokens."""

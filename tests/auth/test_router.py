@@ -1,0 +1,423 @@
+"""Login, refresh, logout: the routes over an application's own users, with tokens in the body or in cookies."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, ClassVar
+
+import bcrypt
+import pytest
+from fastapi import Depends, FastAPI
+from fastapi.testclient import TestClient
+
+from fastapi_patterns import Claims, ConfigurationError, PasswordHasher, TokenCodec, TokenConfig, make_current_user
+from fastapi_patterns.auth import (
+    AuthCookies,
+    CsrfProtection,
+    InMemoryTokenStore,
+    LoginRules,
+    LoginSessions,
+    authenticate,
+    bearer_token,
+    make_auth_router,
+)
+from fastapi_patterns.security import Argon2Params
+
+SECRET = "S3cr3t-of-the-tests-0123456789-abc"
+ORIGIN = "https://shop.example"
+PASSWORDS = PasswordHasher(Argon2Params.FOR_TESTS_ONLY)
+
+
+@dataclass
+class User:
+    """A user of the application's own."""
+
+    id: int
+    name: str
+    password_hash: str | None
+    is_active: bool = True
+    scopes: str = ""
+
+
+@dataclass
+class Shop:
+    """An application with login routes, and what it is made of."""
+
+    app: FastAPI
+    client: TestClient
+    users: dict[str, User]
+    clock: list[datetime]
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    wait: list[Any] = field(default_factory=list)
+
+
+def make_shop(*, with_cookies: bool = False, guarded: bool = False, loopback: bool = False) -> Shop:
+    """The smallest application with login routes."""
+    clock = [datetime.now(UTC)]
+    tokens = TokenCodec(TokenConfig(secret_key=SECRET), now=lambda: clock[0])
+    sessions = LoginSessions(InMemoryTokenStore(now=lambda: clock[0]), tokens=tokens, now=lambda: clock[0])
+    users = {
+        "ada": User(1, "ada", PASSWORDS.hash("correct horse"), scopes="read write"),
+        "bob": User(2, "bob", PASSWORDS.hash("battery staple"), is_active=False),
+        "eve": User(3, "eve", None),
+    }
+    shop = Shop(FastAPI(), None, users, clock)  # type: ignore[arg-type]
+    csrf = CsrfProtection(SECRET, allow_origins=[ORIGIN, "http://localhost:8000"])
+    cookies = AuthCookies(csrf=csrf, insecure_on_loopback=loopback) if with_cookies else None
+    by_id = {str(user.id): user for user in users.values()}
+    sources = [bearer_token("auth/login"), *([cookies.source()] if cookies else [])]
+    current = make_current_user(
+        lambda claims: by_id.get(claims.sub), tokens=tokens, sources=sources, revoked=sessions.revoked
+    )
+
+    async def find_user(name: str) -> User | None:
+        return users.get(name)
+
+    async def guard(name: str, address: str | None) -> timedelta | None:
+        shop.asked.append((name, address))
+        return shop.wait.pop() if shop.wait else None
+
+    shop.app.include_router(
+        make_auth_router(
+            sessions,
+            find_user=find_user,
+            load_user=by_id.get,
+            rules=LoginRules(passwords=PASSWORDS, is_active=lambda user: user.is_active),
+            current_user=current,
+            claims=lambda user: {"scope": user.scopes} if user.scopes else {},
+            guard=guard if guarded else None,
+            cookies=cookies,
+        )
+    )
+
+    @shop.app.get("/me")
+    @shop.app.post("/me", include_in_schema=False)
+    async def me(user: Annotated[User, Depends(current)]) -> str:
+        return user.name
+
+    shop.client = TestClient(shop.app, base_url="http://localhost:8000" if loopback else ORIGIN)
+    return shop
+
+
+@pytest.fixture
+def shop() -> Shop:
+    """An application that answers with tokens."""
+    return make_shop()
+
+
+def log_in(shop: Shop, **more: str) -> dict[str, Any]:
+    """Log ada in, with the form."""
+    answer = shop.client.post("/auth/login", data={"username": "ada", "password": "correct horse", **more})
+    assert answer.status_code == 200
+    return answer.json()  # type: ignore[no-any-return]
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Headers with a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+class TestTokens:
+    """Tokens in the body."""
+
+    @pytest.mark.parametrize("kind", ["data", "json"])
+    def test_a_login_gives_tokens(self, shop: Shop, kind: str) -> None:
+        """For the OAuth2 form and for JSON, and nothing may keep the answer."""
+        answer = shop.client.post("/auth/login", **{kind: {"username": "ada", "password": "correct horse"}})
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "no-store"
+        body = answer.json()
+        assert sorted(body) == ["access_token", "expires_in", "refresh_token", "scope", "token_type"]
+        assert (body["token_type"], body["expires_in"], body["scope"]) == ("bearer", 900, "read write")
+        assert shop.client.get("/me", headers=bearer(body["access_token"])).json() == "ada"
+
+    @pytest.mark.parametrize(
+        ("name", "password"),
+        [("ada", "wrong"), ("nobody", "correct horse"), ("bob", "battery staple"), ("eve", "x"), ("ada", "x" * 5000)],
+    )
+    def test_every_refused_login_reads_the_same(self, shop: Shop, name: str, password: str) -> None:
+        """A wrong password, no such user, one who may not log in, one without a password."""
+        answer = shop.client.post("/auth/login", data={"username": name, "password": password})
+        assert (answer.status_code, answer.json()) == (401, {"detail": "Wrong user name or password"})
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+    def test_a_login_may_ask_for_fewer_scopes(self, shop: Shop) -> None:
+        """And never gets more than the user has."""
+        assert log_in(shop, scope="read admin")["scope"] == "read"
+
+    def test_an_old_hash_is_renewed(self, shop: Shop) -> None:
+        """After a login that succeeded only."""
+        old = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
+        shop.users["ada"].password_hash = old
+        shop.client.post("/auth/login", data={"username": "ada", "password": "wrong"})
+        assert shop.users["ada"].password_hash == old
+        log_in(shop)
+        assert shop.users["ada"].password_hash != old
+
+    def test_a_refresh_token_works_once(self, shop: Shop) -> None:
+        """Its second use ends the session, access tokens included."""
+        first = log_in(shop)
+        second = shop.client.post("/auth/refresh", json={"refresh_token": first["refresh_token"]})
+        assert second.status_code == 200
+        assert second.headers["cache-control"] == "no-store"
+        token = second.json()["access_token"]
+        assert shop.client.get("/me", headers=bearer(token)).status_code == 200
+        again = shop.client.post("/auth/refresh", data={"refresh_token": first["refresh_token"]})
+        assert (again.status_code, again.json()) == (401, {"detail": "The session has ended"})
+        assert shop.client.get("/me", headers=bearer(token)).status_code == 401
+        last = shop.client.post("/auth/refresh", json={"refresh_token": second.json()["refresh_token"]})
+        assert last.status_code == 401
+
+    def test_a_user_who_may_not_log_in_any_more_gets_no_new_token(self, shop: Shop) -> None:
+        """The session is over for good."""
+        refresh = log_in(shop)["refresh_token"]
+        shop.users["ada"].is_active = False
+        assert shop.client.post("/auth/refresh", json={"refresh_token": refresh}).status_code == 401
+        shop.users["ada"].is_active = True
+        assert shop.client.post("/auth/refresh", json={"refresh_token": refresh}).status_code == 401
+
+    def test_a_refreshed_token_has_what_the_user_has_now(self, shop: Shop) -> None:
+        """A scope that was taken away is gone."""
+        refresh = log_in(shop)["refresh_token"]
+        shop.users["ada"].scopes = "read"
+        assert shop.client.post("/auth/refresh", json={"refresh_token": refresh}).json()["scope"] == "read"
+
+    def test_a_logout_ends_the_session(self, shop: Shop) -> None:
+        """Whoever logs out twice is logged out too."""
+        tokens = log_in(shop)
+        for _ in range(2):
+            out = shop.client.post("/auth/logout", json={"refresh_token": tokens["refresh_token"]})
+            assert (out.status_code, out.content) == (204, b"")
+        assert shop.client.get("/me", headers=bearer(tokens["access_token"])).status_code == 401
+        assert shop.client.post("/auth/logout").status_code == 204
+
+    def test_a_logout_everywhere_ends_all(self, shop: Shop) -> None:
+        """Of the user who asks; a later login works."""
+        here, there = log_in(shop), log_in(shop)
+        assert shop.client.post("/auth/logout-all").status_code == 401
+        assert shop.client.post("/auth/logout-all", headers=bearer(here["access_token"])).status_code == 204
+        for tokens in (here, there):
+            assert shop.client.get("/me", headers=bearer(tokens["access_token"])).status_code == 401
+        assert shop.client.get("/me", headers=bearer(log_in(shop)["access_token"])).status_code == 200
+
+    @pytest.mark.parametrize("token", [None, "", "nonsense", "a.b", "x" * 66])
+    def test_what_is_no_refresh_token_is_refused(self, shop: Shop, token: str | None) -> None:
+        """With the same answer."""
+        answer = shop.client.post("/auth/refresh", json={} if token is None else {"refresh_token": token})
+        assert (answer.status_code, answer.json()) == (401, {"detail": "The session has ended"})
+
+    def test_nothing_secret_is_logged(self, shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+        """Events have fixed fields."""
+        with caplog.at_level(logging.DEBUG):
+            tokens = log_in(shop)
+            shop.client.post("/auth/login", data={"username": "ada", "password": "a wrong password"})
+            shop.client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+        events = [record.event for record in caplog.records if record.name == "fastapi_patterns.auth"]  # type: ignore[attr-defined]
+        assert events == ["auth.success", "auth.failure", "auth.success"]
+        for secret in ("a wrong password", "correct horse", tokens["refresh_token"], tokens["access_token"]):
+            assert secret not in caplog.text
+
+
+class TestBodies:
+    """What the routes read."""
+
+    @pytest.mark.parametrize(
+        ("sent", "status"),
+        [
+            ({"json": {}}, 422),
+            ({"json": {"username": "ada"}}, 422),
+            ({"json": {"username": "ada", "password": 7}}, 422),
+            ({"json": {"username": "ada", "password": "x", "scope": ["read"]}}, 422),
+            ({"json": {"username": "a" * 321, "password": "x"}}, 422),
+            ({"json": ["ada"]}, 422),
+            ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 422),
+            ({"content": b"[" * 10_000, "headers": {"Content-Type": "application/json"}}, 422),
+            ({"content": b"\xff=1", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 422),
+            ({"content": b"&a=1" * 30, "headers": {"Content-Type": "application/x-www-form-urlencoded"}}, 422),
+            ({"content": b"<xml/>", "headers": {"Content-Type": "text/xml"}}, 415),
+            ({"json": {"username": "ada", "password": "x" * 20_000}}, 413),
+        ],
+    )
+    def test_a_body_that_is_none_is_refused(self, shop: Shop, sent: dict[str, Any], status: int) -> None:
+        """Before anybody is looked for, and without its content in the answer."""
+        answer = shop.client.post("/auth/login", **sent)
+        assert answer.status_code == status
+        assert "x" * 100 not in answer.text
+
+    def test_a_refresh_token_is_text(self, shop: Shop) -> None:
+        """Any other type does not fit."""
+        assert shop.client.post("/auth/refresh", json={"refresh_token": 7}).status_code == 422
+
+    def test_the_document_shows_both_kinds_of_body(self, shop: Shop) -> None:
+        """And what is answered."""
+        paths = shop.client.get("/openapi.json").json()["paths"]
+        content = paths["/auth/login"]["post"]["requestBody"]["content"]
+        assert sorted(content) == ["application/json", "application/x-www-form-urlencoded"]
+        assert content["application/json"]["schema"]["required"] == ["username", "password"]
+        assert "401" in paths["/auth/refresh"]["post"]["responses"]
+        assert "204" in paths["/auth/logout"]["post"]["responses"]
+
+
+class TestGuard:
+    """Slowing down guesses."""
+
+    def test_the_guard_is_asked_before_any_hashing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """And answers with 429 and when to come again."""
+        shop = make_shop(guarded=True)
+        shop.wait.append(timedelta(seconds=30))
+        hashed = []
+        monkeypatch.setattr(PASSWORDS, "averify_and_update", lambda *_: hashed.append(1))
+        answer = shop.client.post("/auth/login", data={"username": "ada", "password": "x"})
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, "30")
+        assert (hashed, shop.asked) == ([], [("ada", "testclient")])
+
+    def test_whom_it_lets_pass_may_log_in(self) -> None:
+        """None goes on."""
+        assert log_in(make_shop(guarded=True))["token_type"] == "bearer"
+
+    def test_an_answer_that_is_none_of_its_own_is_an_error(self) -> None:
+        """And lets nobody in."""
+        shop = make_shop(guarded=True)
+        shop.wait.append(True)
+        with pytest.raises(TypeError, match="guard must give a timedelta"):
+            shop.client.post("/auth/login", data={"username": "ada", "password": "correct horse"})
+
+
+class TestCookies:
+    """Tokens in cookies."""
+
+    HEADERS: ClassVar = {"Origin": ORIGIN}
+
+    def test_a_browser_gets_cookies(self) -> None:
+        """With the attributes that keep them where they belong; the body has no token."""
+        shop = make_shop(with_cookies=True)
+        form = {"username": "ada", "password": "correct horse"}
+        answer = shop.client.post("/auth/login", data=form, headers=self.HEADERS)
+        assert sorted(answer.json()) == ["expires_in", "scope", "token_type"]
+        set_cookies = {line.split("=")[0]: line for line in answer.headers.get_list("set-cookie")}
+        access, refresh, csrf = (
+            set_cookies[name] for name in ("__Host-session", "__Secure-session_refresh", "csrf_token")
+        )
+        assert "HttpOnly; Max-Age=1209600; Path=/; SameSite=lax; Secure" in access
+        assert "HttpOnly; Max-Age=1209600; Path=/auth; SameSite=strict; Secure" in refresh
+        assert "Path=/; SameSite=lax; Secure" in csrf
+        assert "HttpOnly" not in csrf
+        assert "Domain" not in access
+
+    def test_the_session_goes_on_and_ends_with_cookies(self) -> None:
+        """Unsafe requests bring the CSRF token."""
+        shop = make_shop(with_cookies=True)
+        form = {"username": "ada", "password": "correct horse"}
+        shop.client.post("/auth/login", data=form, headers=self.HEADERS)
+        assert shop.client.get("/me").json() == "ada"
+        assert shop.client.post("/me", headers=self.HEADERS).status_code == 403
+        csrf = {"X-CSRF-Token": shop.client.cookies["csrf_token"], **self.HEADERS}
+        assert shop.client.post("/me", headers=csrf).json() == "ada"
+        assert shop.client.post("/auth/refresh", headers=self.HEADERS).status_code == 200
+        assert shop.client.get("/me").json() == "ada"
+        assert shop.client.post("/auth/logout", headers=self.HEADERS).status_code == 204
+        assert not shop.client.cookies
+        assert shop.client.get("/me").status_code == 401
+
+    def test_a_logout_everywhere_takes_the_cookies_away(self) -> None:
+        """It is an unsafe request with a cookie, as any other."""
+        shop = make_shop(with_cookies=True)
+        form = {"username": "ada", "password": "correct horse"}
+        shop.client.post("/auth/login", data=form, headers=self.HEADERS)
+        csrf = {"X-CSRF-Token": shop.client.cookies["csrf_token"], **self.HEADERS}
+        assert shop.client.post("/auth/logout-all", headers=csrf).status_code == 204
+        assert not shop.client.cookies
+
+    @pytest.mark.parametrize("origin", [None, "null", "https://evil.example"])
+    @pytest.mark.parametrize("path", ["/auth/login", "/auth/refresh", "/auth/logout"])
+    def test_the_routes_that_set_cookies_check_where_a_request_comes_from(self, path: str, origin: str | None) -> None:
+        """Another site must not log somebody in, or out."""
+        shop = make_shop(with_cookies=True)
+        headers = {} if origin is None else {"Origin": origin}
+        form = {"username": "ada", "password": "correct horse"}
+        assert shop.client.post(path, data=form, headers=headers).status_code == 403
+
+    def test_two_cookies_of_one_name_are_none(self) -> None:
+        """A subdomain could have set the other one."""
+        shop = make_shop(with_cookies=True)
+        headers = {**self.HEADERS, "Cookie": "__Secure-session_refresh=a; __Secure-session_refresh=b"}
+        assert shop.client.post("/auth/refresh", headers=headers).status_code == 401
+
+    def test_development_without_tls(self) -> None:
+        """On a loopback host only: no prefix, no Secure."""
+        shop = make_shop(with_cookies=True, loopback=True)
+        form = {"username": "ada", "password": "correct horse"}
+        headers = {"Origin": "http://localhost:8000"}
+        answer = shop.client.post("/auth/login", data=form, headers=headers)
+        assert sorted(shop.client.cookies) == ["csrf_token", "session", "session_refresh"]
+        assert "Secure" not in str(answer.headers)
+        assert shop.client.get("/me").json() == "ada"
+        elsewhere = TestClient(shop.app, base_url="http://shop.example")
+        answer = elsewhere.post("/auth/login", data=form, headers=self.HEADERS)
+        assert "__Host-session" in str(answer.headers)
+
+    @pytest.mark.parametrize(
+        ("settings", "problem"),
+        [
+            ({"refresh_path": "auth"}, "must be a path"),
+            ({"refresh_path": "/auth; Domain=evil.example"}, "must be a path"),
+            ({"same_site": "none"}, "must be 'lax' or 'strict'"),
+            ({"name": "a b"}, "not a name"),
+            ({"csrf": None}, "needs csrf"),
+        ],
+    )
+    def test_cookies_that_cannot_be_are_refused(self, settings: dict[str, Any], problem: str) -> None:
+        """When they are described."""
+        csrf = CsrfProtection(SECRET, allow_origins=[ORIGIN])
+        with pytest.raises(ConfigurationError, match=problem):
+            AuthCookies(**{"csrf": csrf, **settings})
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"find_user": "ada"}, "find_user must be a callable"),
+        ({"find_user": lambda: None}, r"must take the username as its first parameter: def find_user\(username, ...\)"),
+        ({"load_user": lambda: None}, "must take the subject as its first parameter"),
+        ({"current_user": None}, "current_user must be what make_current_user"),
+    ],
+)
+def test_routes_that_cannot_work_are_refused(settings: dict[str, Any], problem: str) -> None:
+    """When they are made."""
+    tokens = TokenCodec(TokenConfig(secret_key=SECRET))
+
+    def load(claims: Claims) -> str:
+        return claims.sub
+
+    good: dict[str, Any] = {
+        "find_user": {}.get,
+        "load_user": {}.get,
+        "rules": LoginRules(passwords=PASSWORDS),
+        "current_user": make_current_user(load, tokens=tokens),
+    }
+    with pytest.raises(ConfigurationError, match=problem):
+        make_auth_router(LoginSessions(InMemoryTokenStore(), tokens=tokens), **{**good, **settings})
+
+
+def test_rules_need_a_hasher() -> None:
+    """One that verifies without blocking the event loop."""
+    with pytest.raises(ConfigurationError, match="passwords must be a PasswordHasher"):
+        LoginRules(passwords=object())  # type: ignore[arg-type]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("changed", [True, False])
+async def test_authenticate_alone(changed: bool) -> None:
+    """For a login route of the application's own; a new hash may be stored by an async function."""
+    stored: list[str] = []
+
+    async def store(_user: User, new_hash: str) -> None:
+        stored.append(new_hash)
+
+    old = bcrypt.hashpw(b"correct horse", bcrypt.gensalt(4)).decode()
+    user = User(1, "ada", old)
+    rules = LoginRules[User](passwords=PASSWORDS, set_password_hash=store if changed else None)
+    assert await authenticate(user, "correct horse", rules) is user
+    assert len(stored) == changed
+    assert await authenticate(user, "wrong", rules) is None
+    assert await authenticate(None, "correct horse", rules) is None
