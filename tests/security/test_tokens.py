@@ -932,6 +932,29 @@ class TestModels:
         assert caught.value.__cause__ is None
         assert "ada" not in str(caught.value)
 
+    def test_a_claim_that_the_model_needs_is_missing(self) -> None:
+        """Which is another thing than one that does not fit; in a claim's own object it does not fit."""
+
+        class Nested(BaseModel):
+            account: Account
+
+        with pytest.raises(TokenClaimsError, match=r"^claim 'a' is missing: the application's model needs it$"):
+            codec().decode(codec().encode({"sub": 7}), model=Pair)
+        with pytest.raises(TokenClaimsError, match="'account' does not fit"):
+            codec().decode(codec().encode({"sub": 7, "account": {}}), model=Nested)
+
+    def test_a_mistake_of_a_validator_is_no_bad_token(self) -> None:
+        """It leaves as it is, as it leaves pydantic: a 401 would hide it."""
+
+        class Mistaken(Account):
+            @model_validator(mode="before")
+            @classmethod
+            def _read(cls, values: dict[str, Any]) -> Any:
+                return values["user"]
+
+        with pytest.raises(KeyError):
+            codec().decode(codec().encode({"sub": 7}), model=Mistaken)
+
     def test_a_model_may_refuse_as_a_whole(self) -> None:
         """Then no claim is named."""
 

@@ -160,7 +160,8 @@ class TokenCodec:
             model: A pydantic model to read the claims into; claims that do not fit are a bad token.
 
         Raises:
-            TokenError: The token is refused; nothing else leaves this method, whatever the text is.
+            TokenError: The token is refused; nothing else leaves this method, whatever the text is. See `Claims.into`
+                for validators of `model`.
             ConfigurationError: A function of the configuration gave no usable key or issuer.
             TypeError: `model` is no class of a pydantic model.
 
