@@ -114,6 +114,13 @@ class TestSigning:
             KEYS["HS256"].public_jwk()
 
 
+@pytest.mark.parametrize("kid", ["", 7, b"a"])
+def test_a_name_is_a_text(kid: Any) -> None:
+    """Whatever the key is made of."""
+    with pytest.raises(ConfigurationError, match="kid must be a non-empty text"):
+        Key.from_pem(public_pem(P256), kid=kid)
+
+
 class TestPem:
     """Keys from files."""
 

@@ -168,8 +168,9 @@ def _check_schemes(hasher: Any) -> None:
     schemes, handler_of = getattr(hasher, "schemes", None), getattr(hasher, "handler", None)
     if not callable(schemes) or not callable(handler_of):
         return
+    named: Any = schemes()
     broken = {}
-    for scheme in schemes():
+    for scheme in named:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -178,9 +179,9 @@ def _check_schemes(hasher: Any) -> None:
         except Exception as error:
             broken[scheme] = type(error).__name__
     if broken:
-        named = ", ".join(f"{scheme} ({error})" for scheme, error in broken.items())
+        listed = ", ".join(f"{scheme} ({error})" for scheme, error in broken.items())
         raise ConfigurationError(
-            f"{type(hasher).__qualname__} cannot verify hashes of {named}: every password would be wrong. "
+            f"{type(hasher).__qualname__} cannot verify hashes of {listed}: every password would be wrong. "
             "passlib's bcrypt fails beside bcrypt 5, and schemes that need the user's name cannot be used here. "
             "Use PasswordHasher(), which verifies bcrypt hashes, or take the scheme out."
         )

@@ -117,10 +117,10 @@ class TokenCodec:
         config = self.config
         _check_data(data, config)
         if kind == ACCESS and config.kind_claim is None and (name := _says_other_kind(data)):
-            hint = "'refresh'" if "refresh" in data[name].lower() else "a name such as 'password-reset'"
+            hint = "'refresh'" if "refresh" in data[name].lower() else "'password-reset' or another name"
             raise ValueError(
-                f"data[{name!r}] says that it is no access token: use kind={hint}, in decode too. "
-                "If the claim means something else, give it another name."
+                f"data[{name!r}] says that it is no access token: use TokenCodec.encode(..., kind={hint}), in decode "
+                "too. If the claim means something else, give it another name."
             )
         now = self._seconds()
         lifetime = self._lifetime() if expires_delta is None else _checked("expires_delta", expires_delta)
