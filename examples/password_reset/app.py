@@ -4,12 +4,24 @@ import os
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Response
+from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import BaseModel, Field
 from sqlalchemy import select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from fastapi_patterns import AppException, Database, OneTimeTokens, PasswordHasher, TokenError, install_stack
+from fastapi_patterns import (
+    AppException,
+    Claims,
+    Database,
+    OneTimeTokens,
+    PasswordHasher,
+    TokenCodec,
+    TokenConfig,
+    TokenError,
+    install_stack,
+    make_current_user,
+)
 
 
 class Base(DeclarativeBase):
@@ -47,6 +59,13 @@ class Check(BaseModel):
     token: str
 
 
+class Token(BaseModel):
+    """What a login answers."""
+
+    access_token: str
+    token_type: str = "bearer"
+
+
 SECRET_KEY = os.environ["SECRET_KEY"]
 database = Database("sqlite://", metadata=Base.metadata)
 passwords = PasswordHasher()
@@ -57,6 +76,39 @@ outbox: list[tuple[str, str]] = []  # instead of a mail server: who gets which t
 SessionDep = Annotated[Session, Depends(database.session)]
 app = FastAPI()
 install_stack(app, resources=[database])
+
+tokens = TokenCodec(TokenConfig(secret_key=SECRET_KEY))
+
+
+def access_token(user: User) -> str:
+    """Make what a login gives: a token for the user's sessions as they are now."""
+    return tokens.encode({"sub": user.id, "ver": user.session_version})
+
+
+def load_user(claims: Claims, session: SessionDep) -> User | None:
+    """Find the user of a token, unless their sessions have ended since it was made."""
+    user = session.get(User, claims.int_sub)
+    return user if user is not None and claims.get("ver") == user.session_version else None
+
+
+get_current_user = make_current_user(load_user, tokens=tokens, token_url="login")
+CurrentUser = Annotated[User, Depends(get_current_user)]
+
+
+@app.post("/login")
+def login(form: Annotated[OAuth2PasswordRequestForm, Depends()], session: SessionDep, response: Response) -> Token:
+    """Exchange an address and a password for a token."""
+    user = session.scalar(select(User).where(User.email == form.username))
+    if not passwords.verify(form.password, user.password_hash if user else None) or user is None:
+        raise AppException(401, "Wrong address or password", headers={"WWW-Authenticate": "Bearer"})
+    response.headers["Cache-Control"] = "no-store"  # no cache may keep a token (RFC 6749 section 5.1)
+    return Token(access_token=access_token(user))
+
+
+@app.get("/me")
+def me(user: CurrentUser) -> dict[str, str]:
+    """Show who is logged in."""
+    return {"email": user.email}
 
 
 @app.post("/password/forgotten", status_code=202)

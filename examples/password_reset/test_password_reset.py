@@ -4,7 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 
-from examples.password_reset.app import User, checks, database, outbox, passwords
+from examples.password_reset.app import User, checks, database, outbox, passwords, tokens
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +32,29 @@ def test_a_reset_link_works_once(client: TestClient) -> None:
     assert user().session_version == 1
     again = client.post("/password/reset", json=new)
     assert (again.status_code, again.json()["error"]) == (400, "This link does not work any more. Ask for a new one.")
+
+
+def test_a_reset_ends_all_sessions(client: TestClient) -> None:
+    """A token from before says an older version than the row, and is refused; a new login works."""
+    form = {"username": "ada@shop.example", "password": "the old password"}
+    old = {"Authorization": f"Bearer {client.post('/login', data=form).json()['access_token']}"}
+    assert client.get("/me", headers=old).json() == {"email": "ada@shop.example"}
+    client.post("/password/forgotten", json={"email": "ada@shop.example"})
+    new = {"token": outbox[0][1], "password": "a much better password"}
+    assert client.post("/password/reset", json=new).status_code == 204
+    assert client.get("/me", headers=old).status_code == 401
+    assert client.post("/login", data=form).status_code == 401
+    answer = client.post("/login", data=form | {"password": "a much better password"})
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+    again = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    assert client.get("/me", headers=again).status_code == 200
+
+
+@pytest.mark.parametrize("claims", [{"sub": 7}, {"sub": 7, "ver": 1}, {"sub": 8, "ver": 0}])
+def test_a_token_of_no_session_is_refused(client: TestClient, claims: dict[str, int]) -> None:
+    """One that says no version, one that never was, and somebody who is not there."""
+    headers = {"Authorization": f"Bearer {tokens.encode(claims)}"}
+    assert client.get("/me", headers=headers).status_code == 401
 
 
 def test_the_answer_does_not_tell_who_has_an_account(client: TestClient) -> None:

@@ -1,6 +1,7 @@
 """The hasher that an application already has, with our promises: passlib's, pwdlib's and any of that shape."""
 
 import asyncio
+import logging
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretBytes, SecretStr
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import Argon2Params, GuardedHasher, Hasher, PasswordError, PasswordHasher
@@ -140,16 +142,32 @@ def test_a_password_that_is_too_long_is_not_given_to_the_hasher() -> None:
     hasher = PwdlibLike()
     guarded = GuardedHasher(hasher)
     assert guarded.verify("x" * 4097, guarded.hash(PASSWORD)) is False
-    assert hasher.checked == ["another password"]
+    assert hasher.checked == ["a password that nobody has", "another password"]
 
 
-@pytest.mark.parametrize("password", ["\ud800", "x" * 4097, "refused", None])
+@pytest.mark.parametrize("password", ["\ud800", "x" * 4097, "refused"])
 def test_what_cannot_be_hashed_is_a_password_error(password: Any) -> None:
     """Ours says so in words, and the hasher's own words, which may hold the password, are not shown."""
     with pytest.raises(PasswordError) as caught:
         GuardedHasher(PwdlibLike()).hash(password)
     assert str(password) not in str(caught.value).replace("refused the password", "")
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+@pytest.mark.parametrize("secret", [SecretStr(PASSWORD), SecretBytes(PASSWORD.encode())], ids=repr)
+def test_a_secret_str_is_a_password(secret: Any, guarded: GuardedHasher) -> None:
+    """As pydantic gives it; the hasher gets the text."""
+    stored = guarded.hash(secret)
+    assert guarded.verify(secret, guarded.hash(PASSWORD)) is True
+    assert guarded.verify_and_update(PASSWORD, stored) == (True, None)
+    assert asyncio.run(guarded.averify(secret, stored)) is True
+
+
+@pytest.mark.parametrize("password", [None, 5, SecretStr])
+def test_what_is_no_text_cannot_be_hashed(password: Any, guarded: GuardedHasher) -> None:
+    """A mistake of the program and not of the user, so no PasswordError."""
+    with pytest.raises(TypeError, match="a password is a str, bytes or SecretStr; got"):
+        guarded.hash(password)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -166,6 +184,68 @@ def test_a_hasher_that_cannot_hash_fails_at_start() -> None:
         GuardedHasher(Broken())
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_hasher_that_cannot_verify_fails_at_start() -> None:
+    """argon2-cffi's own takes the hash first, and one whose methods are coroutine functions gives no verdict."""
+    import argon2
+
+    with pytest.raises(ConfigurationError, match=r"raised InvalidHash.*takes the hash first"):
+        GuardedHasher(argon2.PasswordHasher(1, 8, 1))  # type: ignore[arg-type]
+
+    class Truthy(PwdlibLike):
+        def verify(self, password: str | bytes, hash: str | bytes) -> bool:  # noqa: A002
+            return "yes"  # type: ignore[return-value]
+
+    with pytest.raises(ConfigurationError, match=r"Truthy\.verify\(password, hash\) must give True .* gave str"):
+        GuardedHasher(Truthy())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(
+    ("schemes", "named"),
+    [(["argon2", "bcrypt"], r"bcrypt \(ValueError\)"), (["sha256_crypt", "postgres_md5"], "postgres")],
+)
+def test_a_scheme_that_cannot_be_verified_fails_at_start(schemes: list[str], named: str) -> None:
+    """passlib loads a scheme at its first hash, and every right password would be wrong from then on."""
+    from passlib.context import CryptContext
+
+    costs: Any = {"argon2__rounds": 1, "argon2__memory_cost": 8, "argon2__parallelism": 1}
+    costs = costs if "argon2" in schemes else {"sha256_crypt__rounds": 1000}
+    with pytest.raises(ConfigurationError, match=f"CryptContext cannot verify hashes of {named}.*PasswordHasher"):
+        GuardedHasher(CryptContext(schemes, deprecated="auto", **costs))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_schemes_that_work_are_all_taken() -> None:
+    """With and without rounds, argon2 and the one for users who may not log in among them."""
+    from passlib.context import CryptContext
+
+    schemes = ["pbkdf2_sha256", "argon2", "ldap_salted_sha1", "unix_disabled"]
+    assert GuardedHasher(CryptContext(schemes, pbkdf2_sha256__rounds=10)).verify(PASSWORD, "!") is False
+
+
+def test_what_the_hasher_raises_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """An error in the log by its class; neither password nor hash is in it."""
+    guarded = GuardedHasher(PwdlibLike())
+    with caplog.at_level(logging.ERROR, "fastapi_patterns.security"):
+        for stored in ("$2b$04$", "$2b$05$"):
+            assert guarded.verify(PASSWORD, stored) is False
+            assert guarded.verify_and_update(PASSWORD, stored) == (False, None)
+        assert guarded.verify(PASSWORD, None) is False
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info) == ("ERROR", None)
+    assert "PwdlibLike raised builtins.LookupError" in record.getMessage()
+    assert not any(secret in record.getMessage() for secret in (PASSWORD, "$2b$"))
+
+
+def test_a_hash_of_an_unknown_kind_is_called_so(caplog: pytest.LogCaptureFixture) -> None:
+    """passlib and pwdlib have one name for it."""
+    guarded = GuardedHasher(context())
+    with caplog.at_level(logging.ERROR, "fastapi_patterns.security"):
+        assert guarded.verify(PASSWORD, "$2b$12$" + "." * 53) is False
+    assert [record.getMessage().count("against a hash of an unknown kind") for record in caplog.records] == [1]
+
+
 def test_a_repr_names_the_hasher(guarded: GuardedHasher) -> None:
     """And nothing of a hash."""
     assert repr(guarded) in {f"GuardedHasher({name})" for name in ("CryptContext", "PwdlibLike", "PasswordHasher")}
@@ -176,7 +256,7 @@ def test_only_a_real_true_lets_in() -> None:
 
     class Coroutines(PwdlibLike):
         def verify(self, password: str | bytes, hash: str | bytes) -> bool:  # noqa: A002
-            return "yes"  # type: ignore[return-value]
+            return super().verify(password, hash) or "yes"  # type: ignore[return-value]
 
         def verify_and_update(self, password: str | bytes, hash: str | bytes) -> tuple[bool, str | None]:  # noqa: A002
             return "yes", "hash"  # type: ignore[return-value]

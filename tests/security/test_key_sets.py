@@ -130,12 +130,21 @@ class TestMaking:
             (lambda: KeySet([Key.from_jwk(RSA.public_jwk())], active="RS256"), "cannot sign"),
             (lambda: KeySet.from_jwks([]), "is a mapping or its JSON text"),  # type: ignore[arg-type]
             (lambda: KeySet.from_jwks("[]"), "must be a JSON object"),
+            (lambda: KeySet.from_jwks("HTTPS://issuer.example"), "not its address: fetch it, and pass the text"),
+            (lambda: KeySet.from_jwks(RSA.public_jwk()), r"for a single JWK use KeySet\(\[Key\.from_jwk"),
             (lambda: KeySet.from_jwks({}), 'must have "keys"'),
             (lambda: KeySet.from_jwks({"keys": {}}), 'must have "keys"'),
             (lambda: KeySet.from_jwks({"keys": [7, {"kty": "EC"}]}), "no key that can be used"),
             (lambda: KeySet.from_jwks({"keys": [RSA.public_jwk(), RSA.public_jwk()]}), "have the same kid"),
             (lambda: KeySet.from_env({}), "SECRET_KEY is not set"),
-            (lambda: KeySet.from_env({"SECRET_KEY": SECRETS[0], "SECRET_KEY_PREVIOUS": "short"}), "at least 32 bytes"),
+            (
+                lambda: KeySet.from_env({"SECRET_KEY": SECRETS[0], "SECRET_KEY_PREVIOUS": "short"}),
+                "SECRET_KEY_PREVIOUS: .* at least 32 bytes",
+            ),
+            (
+                lambda: KeySet.from_env({"SECRET_KEY": "short"}),
+                "SECRET_KEY: .* at least 32 bytes.*InsecureLegacyTokens",
+            ),
         ],
     )
     def test_a_set_that_cannot_work_is_refused(self, make: Any, problem: str) -> None:

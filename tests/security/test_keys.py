@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.x509.oid import NameOID
+from pydantic import SecretBytes, SecretStr
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import Key
@@ -23,6 +25,11 @@ KEYS = {algorithm: Key.generate(algorithm, kid=algorithm) for algorithm in ALGOR
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 P256 = ec.generate_private_key(ec.SECP256R1())
 ED = ed25519.Ed25519PrivateKey.generate()
+
+
+OPENSSH = ed25519.Ed25519PrivateKey.generate()
+OPENSSH_FORM = (serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption())
+OPENSSH_PUBLIC_FORM = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
 
 
 def pem(private: Any, password: bytes | None = None) -> bytes:
@@ -107,6 +114,13 @@ class TestSigning:
             KEYS["HS256"].public_jwk()
 
 
+@pytest.mark.parametrize("kid", ["", 7, b"a"])
+def test_a_name_is_a_text(kid: Any) -> None:
+    """Whatever the key is made of."""
+    with pytest.raises(ConfigurationError, match="kid must be a non-empty text"):
+        Key.from_pem(public_pem(P256), kid=kid)
+
+
 class TestPem:
     """Keys from files."""
 
@@ -126,10 +140,22 @@ class TestPem:
         """And says so when there is none, or another one."""
         text = pem(P256, b"correct horse")
         assert Key.from_pem(text, password=b"correct horse").can_sign
-        with pytest.raises(ConfigurationError, match="without a password unless one is passed"):
+        with pytest.raises(ConfigurationError, match=r"is encrypted: pass password=\.\.\."):
             Key.from_pem(text)
-        with pytest.raises(ConfigurationError, match="its password the right one"):
+        with pytest.raises(ConfigurationError, match="is encrypted: password does not open it"):
             Key.from_pem(text, password=b"wrong")
+        for password in ("correct horse", SecretStr("correct horse"), SecretBytes(b"correct horse")):
+            assert Key.from_pem(SecretBytes(text), password=password).can_sign
+        with pytest.raises(ConfigurationError, match="is not encrypted: leave password out"):
+            Key.from_pem(pem(P256), password="correct horse")
+        with pytest.raises(ConfigurationError, match="password must be text or bytes; got int"):
+            Key.from_pem(text, password=7)  # type: ignore[arg-type]
+
+    def test_a_key_in_one_line_is_read(self) -> None:
+        """Files of variables and dashboards hold line ends as a backslash and an n."""
+        line = pem(ED).decode().replace("\n", "\\n")
+        assert "\n" not in line
+        assert Key.from_pem(line).kid == Key.from_pem(pem(ED)).kid
 
     def test_a_certificate_is_a_public_key(self) -> None:
         """Its dates and names are nobody's business here."""
@@ -148,6 +174,12 @@ class TestPem:
         [
             (b"", None, "must be a private key, a public key or a certificate"),
             ("\ud800", None, "must be a private key"),
+            ("keys/signing.pem", None, r"not its path: pass Path\(\.\.\.\)\.read_bytes"),
+            ("C:\\keys\\signing key.PEM", None, "not its path"),
+            (Path("signing.pem"), None, r"got \w+Path; pass its read_bytes\(\)"),
+            (7, None, "as text or bytes; got int$"),
+            (OPENSSH.private_bytes(*OPENSSH_FORM), None, "in the form of OpenSSH.*ssh-keygen -p -m PKCS8"),
+            (OPENSSH.public_key().public_bytes(*OPENSSH_PUBLIC_FORM), None, "in the form of OpenSSH"),
             (b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", None, "must be a private key"),
             (pem(P256), "ES384", "another kind or curve than ES384 needs"),
             (pem(P256), "RS256", "another kind or curve than RS256 needs"),
@@ -174,6 +206,18 @@ class TestPem:
 
 class TestJwk:
     """Keys as JSON (RFC 7517)."""
+
+    @pytest.mark.parametrize(
+        ("jwk", "problem"),
+        [
+            ({"keys": [OCT]}, r"this is a JWK Set: use KeySet\.from_jwks"),
+            ("https://issuer.example/jwks.json", "not its address: fetch it, and pass the text"),
+        ],
+    )
+    def test_what_is_no_single_key_says_what_to_call(self, jwk: Any, problem: str) -> None:
+        """Nothing is fetched here, and a set has a class of its own."""
+        with pytest.raises(ConfigurationError, match=problem):
+            Key.from_jwk(jwk)
 
     @pytest.mark.parametrize(
         ("jwk", "algorithm"),

@@ -41,6 +41,18 @@ def is_access(claims: Mapping[str, Any]) -> bool:
     return claims.get("type", "access") == "access"
 
 
+async def awaited(claims: Mapping[str, Any]) -> bool:
+    """Its call gives a coroutine, which is never True."""
+    return True
+
+
+class Awaited:
+    """The same as an object."""
+
+    async def __call__(self, claims: Mapping[str, Any]) -> bool:
+        return True
+
+
 def codec(at: datetime = NOW, config: TokenConfig = CONFIG, **relaxed: Any) -> TokenCodec:
     """A codec that takes old tokens too, all rules relaxed unless said otherwise."""
     settings: dict[str, Any] = {
@@ -102,18 +114,19 @@ def test_a_claim_that_is_there_is_checked(claims: dict[str, Any]) -> None:
 
 def test_a_short_secret_must_be_named() -> None:
     """Without `short_secret` it is refused when it is configured."""
-    with pytest.raises(ConfigurationError, match="at least 32 bytes"):
+    with pytest.raises(ConfigurationError, match=r"at least 32 bytes.*say short_secret=True") as caught:
         codec(short_secret=False)
+    assert "Make one" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["refresh", "reset"])
 def test_old_tokens_of_other_kinds_stay_out(kind: str) -> None:
     """The application's own test says which are access tokens; anything but True is no."""
-    with pytest.raises(TokenClaimsError, match="another kind"):
+    with pytest.raises(TokenMalformedError, match=r"another type .* is_access did not"):
         codec().decode(old({"sub": "7", "exp": SECONDS + 60, "type": kind}))
-    with pytest.raises(TokenClaimsError, match="another kind"):
+    with pytest.raises(TokenMalformedError, match=r"another type .* is_access did not"):
         codec(is_access=lambda claims: "yes").decode(old())
-    with pytest.raises(TokenClaimsError, match="another kind"):
+    with pytest.raises(TokenMalformedError, match=r"another type .* is_access did not"):
         codec(is_access=lambda claims: claims["type"] == "access").decode(old())
 
 
@@ -176,12 +189,30 @@ def test_the_start_says_so(caplog: pytest.LogCaptureFixture) -> None:
     )
 
 
+def test_the_start_says_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    """After the date the description does nothing, and can go."""
+    with caplog.at_level(logging.WARNING, "fastapi_patterns.security"):
+        codec(at=UNTIL)
+    assert caplog.records[-1].getMessage() == (
+        "tokens of older code were accepted until 2030-01-31T12:00:00+00:00, which has passed: delete also_accept"
+    )
+
+
+@pytest.mark.parametrize("accepted", [[], ["secret"], "secret", {}])
+def test_one_description_is_accepted(accepted: Any) -> None:
+    """And not a list of them."""
+    with pytest.raises(ConfigurationError, match="also_accept takes one InsecureLegacyTokens"):
+        TokenCodec(CONFIG, also_accept=accepted)
+
+
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
         ({"accept_until": NOW.replace(tzinfo=None)}, "with a time zone"),
         ({"accept_until": "2031"}, "with a time zone"),
         ({"is_access": True}, "is_access must be a function"),
+        ({"is_access": awaited}, "is_access must be .* no async one"),
+        ({"is_access": Awaited()}, "is_access must be .* no async one"),
         ({"missing_claims": "iss"}, "missing_claims must be of"),
         ({"missing_claims": ("exp",)}, "missing_claims must be of"),
         ({"subject_claims": "sub"}, "subject_claims must be a sequence"),

@@ -126,10 +126,11 @@ def test_the_secret_may_be_a_function() -> None:
     ("settings", "problem"),
     [
         ({"secret_key": "short"}, "at least 32 bytes"),
-        ({"purpose": "Password Reset"}, "kind must be a name"),
+        ({"purpose": "Password Reset"}, "purpose must be a name"),
         ({"purpose": "access"}, "purpose must not be"),
-        ({"purpose": ""}, "kind must be a name"),
+        ({"purpose": ""}, "purpose must be a name"),
         ({"expires_delta": timedelta(0)}, "expires_delta must be positive"),
+        ({"now": 5}, "now must be a function"),
         ({"expires_delta": 3600}, "expires_delta must be a timedelta"),
     ],
 )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import PasswordError, PasswordPolicy
@@ -34,11 +35,26 @@ def test_fifteen_characters_and_no_rules_of_composition(password: str, taken: bo
             PasswordPolicy().check(password)
 
 
-@pytest.mark.parametrize("password", ["\ud800" * 20, "x" * 4097, None, b"x" * 20])
+@pytest.mark.parametrize("password", ["\ud800" * 20, "x" * 4097])
 def test_what_cannot_be_hashed_is_refused(password: Any) -> None:
     """So that the hasher has nothing left to refuse."""
     with pytest.raises(PasswordError, match=r"readable text of at most 4096 characters"):
         PasswordPolicy().check(password)
+
+
+@pytest.mark.parametrize("password", [None, b"x" * 20, 5])
+def test_what_is_no_text_is_a_mistake_of_the_program(password: Any) -> None:
+    """And not the user's, who gets no such text."""
+    with pytest.raises(TypeError, match="a new password is a str or SecretStr; got"):
+        PasswordPolicy().check(password)
+
+
+def test_a_secret_str_is_checked_by_its_text() -> None:
+    """As pydantic gives it."""
+    policy = PasswordPolicy(blocklist={"three sad tigers"})
+    policy.check(SecretStr("four happy tigers"))
+    with pytest.raises(PasswordError, match="most common"):
+        policy.check(SecretStr("three sad tigers"))
 
 
 def test_eight_characters_are_the_least() -> None:
@@ -63,6 +79,50 @@ def test_a_list_may_hold_passwords_as_they_are() -> None:
     """What is written in capitals in the list is found too."""
     with pytest.raises(PasswordError, match="one of the most common"):
         PasswordPolicy(blocklist=["Correct Horse 1"]).check("Correct Horse 1")
+
+
+@pytest.mark.parametrize("blocklist", [iter(["a"]), (word for word in ["a"]), 5, None])
+def test_a_list_that_cannot_be_asked_again_is_refused(blocklist: Any) -> None:
+    """An iterator or an open file is empty after the first password."""
+    with pytest.raises(ConfigurationError, match="blocklist must be a set of passwords"):
+        PasswordPolicy(blocklist=blocklist)
+
+
+def test_a_filter_with_in_is_a_list() -> None:
+    """It needs neither a length nor a beginning."""
+
+    class Filter:
+        def __contains__(self, word: object) -> bool:
+            return word == "three sad tigers"
+
+    with pytest.raises(PasswordError, match="most common"):
+        PasswordPolicy(blocklist=Filter()).check("three sad tigers")
+
+
+async def is_breached(password: str) -> bool:
+    """Its call gives a coroutine, which is true for every password."""
+    return False
+
+
+@pytest.mark.parametrize("hook", [is_breached, "leaked.txt", {"password"}])
+def test_a_hook_that_is_no_plain_function_is_refused(hook: Any) -> None:
+    """When the policy is made, and not when somebody registers."""
+    with pytest.raises(ConfigurationError, match=r"is_breached must be a function .* no async one"):
+        PasswordPolicy(is_breached=hook)
+
+
+@pytest.mark.parametrize("length", [True, "15", 15.0, None])
+def test_a_length_is_an_integer(length: Any) -> None:
+    """Anything else is said with words."""
+    with pytest.raises(ConfigurationError, match="min_length must be at least 8"):
+        PasswordPolicy(min_length=length)
+
+
+def test_one_word_needs_no_list() -> None:
+    """A text is one word, and not its letters."""
+    with pytest.raises(PasswordError, match="built on your name"):
+        PasswordPolicy().check("adalovelace1234567", words="adalovelace1234")
+    PasswordPolicy().check("three sad tigers in a row", words="tigers")
 
 
 def test_one_text_is_no_list() -> None:

@@ -175,7 +175,7 @@ def test_a_call_that_fails_gives_its_slot_back() -> None:
 
 def test_no_slots_are_refused() -> None:
     """The message says what must hold."""
-    with pytest.raises(ConfigurationError, match="max_concurrency must be at least 1; got 0"):
+    with pytest.raises(ConfigurationError, match="max_concurrency must be an integer of at least 1; got 0"):
         PasswordHasher(max_concurrency=0)
 
 

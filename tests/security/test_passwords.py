@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretBytes, SecretStr
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import (
@@ -182,6 +183,22 @@ def test_an_older_hash_is_verified_and_renewed(scheme: str, hasher: PasswordHash
     assert hasher.verify_and_update(PASSWORD, renewed) == (True, None)
 
 
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        (Argon2Params, "such as Argon2Params.OWASP.* got <class"),
+        ("argon2", "such as Argon2Params.OWASP.* got 'argon2'"),
+        (12, "such as Argon2Params.OWASP.* got 12"),
+        (argon2.PasswordHasher(), "such as Argon2Params.OWASP"),
+        (PasswordHasher(Argon2Params.FOR_TESTS_ONLY), r"use GuardedHasher\(PasswordHasher"),
+    ],
+)
+def test_the_cost_is_an_object_of_ours(params: Any, problem: str) -> None:
+    """Said with words at the start, and not at the first login."""
+    with pytest.raises(ConfigurationError, match=problem):
+        PasswordHasher(params)
+
+
 @pytest.mark.parametrize("scheme", ["des_crypt", "django_des_crypt", "ldap_des_crypt"])
 def test_des_crypt_matches_eight_bytes_and_no_more(scheme: str, hasher: PasswordHasher) -> None:
     """DES ignores what follows the 8th byte; a longer password does not match, unless the application says so."""
@@ -272,6 +289,14 @@ def test_passwords_are_taken_as_they_are(password: str | bytes, hasher: Password
     assert hasher.verify(password + (" " if isinstance(password, str) else b" "), stored) is False
 
 
+@pytest.mark.parametrize("secret", [SecretStr(PASSWORD), SecretBytes(PASSWORD.encode())], ids=repr)
+def test_a_secret_str_is_a_password(secret: Any, hasher: PasswordHasher) -> None:
+    """As pydantic gives it; its text is hashed and verified."""
+    assert hasher.verify(PASSWORD, hasher.hash(secret))
+    assert hasher.verify_and_update(secret, hasher.hash(PASSWORD)) == (True, None)
+    assert not hasher.verify(SecretStr("wrong"), hasher.hash(PASSWORD))
+
+
 @pytest.mark.parametrize("password", ["\ud800", "x" * 4097])
 def test_what_cannot_be_hashed_is_a_password_error(password: str, hasher: PasswordHasher) -> None:
     """A lone surrogate or a novel is refused with words, and never matches."""
@@ -320,7 +345,7 @@ def test_a_hash_with_more_behind_never_matches(scheme: str, more: str, hasher: P
     assert hasher.verify(PASSWORD, more + stored) is False
 
 
-@pytest.mark.parametrize("password", [None, 5, ["a password"], bytearray(b"a password"), range(3)], ids=repr)
+@pytest.mark.parametrize("password", [None, 5, ["a password"], bytearray(b"a password"), range(3), SecretStr], ids=repr)
 def test_a_password_that_is_no_text_never_matches(
     password: Any, hasher: PasswordHasher, argon2_checks: list[bytes]
 ) -> None:
@@ -328,7 +353,7 @@ def test_a_password_that_is_no_text_never_matches(
     assert hasher.verify(password, hasher.hash("a password")) is False
     assert hasher.verify_and_update(password, None) == (False, None)
     assert len(argon2_checks) == 2
-    with pytest.raises(PasswordError, match="valid Unicode text"):
+    with pytest.raises(TypeError, match="a password is a str, bytes or SecretStr"):
         hasher.hash(password)
 
 

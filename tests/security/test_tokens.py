@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jose import jwk, jwt
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, SecretBytes, SecretStr, model_validator
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import (
@@ -22,6 +22,7 @@ from fastapi_patterns.security import (
     ExpiredClaims,
     Key,
     KeySet,
+    OneTimeTokens,
     TokenClaimsError,
     TokenCodec,
     TokenConfig,
@@ -38,6 +39,17 @@ KEY = Key.generate("ES256", kid="a")
 NOW = datetime(2030, 1, 1, 12, 0, 0, tzinfo=UTC)
 SECONDS = int(NOW.timestamp())
 GOOD = {"sub": "7", "exp": SECONDS + 60}
+
+
+class Pair(BaseModel):
+    """A model of no claims."""
+
+    a: int
+
+
+async def coroutine_clock() -> datetime:
+    """No time, but a coroutine."""
+    return NOW
 
 
 def codec(*, at: datetime = NOW, **settings: Any) -> TokenCodec:
@@ -148,6 +160,12 @@ class TestConfig:
         with pytest.raises(ConfigurationError, match=r'SECRET_KEY is not set.*python -c "import secrets;'):
             TokenConfig.from_env()
 
+    @pytest.mark.parametrize("name", ["SECRET_KEY", "SECRET_KEY_PREVIOUS"])
+    def test_a_weak_secret_of_the_environment_is_named(self, name: str) -> None:
+        """With what to do, for old tokens too."""
+        with pytest.raises(ConfigurationError, match=f"^{name}: .* at least 32 bytes.*Make one.*InsecureLegacyTokens"):
+            TokenConfig.from_env({"SECRET_KEY": SECRET, name: "short"})
+
     def test_the_environment_sets_the_lifetime(self, environment: Callable[..., None]) -> None:
         """`ACCESS_TOKEN_EXPIRE_MINUTES` is taken when it is set, and the default is 15 minutes."""
         environment(SECRET_KEY=SECRET)
@@ -236,7 +254,9 @@ class TestEncode:
     @pytest.mark.parametrize("value", [object(), float("nan"), float("inf"), b"bytes", {1, 2}, "\ud800"])
     def test_what_json_cannot_say_is_refused(self, value: object) -> None:
         """A claim that is no JSON value is a ValueError that does not repeat it."""
-        with pytest.raises(ValueError, match="every claim must be a JSON value") as caught:
+        with pytest.raises(
+            ValueError, match=r"every claim must be a JSON value.*; '\w+' is not \(it is a \w+\)$"
+        ) as caught:
             codec().encode({"sub": 1, "claim": value})
         assert caught.value.__cause__ is None
 
@@ -673,6 +693,26 @@ class TestKinds:
             codec().decode(signed({**GOOD, name: kind}))
         assert codec().decode(signed({**GOOD, name: "access"})).sub == "7"
 
+    @pytest.mark.parametrize(
+        ("name", "said", "hint"),
+        [
+            ("type", "refresh", "kind='refresh'"),
+            ("token_type", "Refresh", "kind='refresh'"),
+            ("kind", "password_reset", "'password-reset'"),
+        ],
+    )
+    def test_no_access_token_that_says_otherwise_is_made_or_accepted(self, name: str, said: str, hint: str) -> None:
+        """Code that moved here may go on telling its tokens apart by a claim, and forget the kind."""
+        data = {"sub": 7, name: said}
+        with pytest.raises(ValueError, match=rf"data\['{name}'\] says that it is no access token: use .*{hint}"):
+            codec().encode(data)
+        with pytest.raises(TokenClaimsError, match="no access token"):
+            codec().decode(signed({**GOOD, name: said}, {"alg": "HS256", "typ": "at+jwt"}))
+        assert codec().decode(codec().encode(data, kind="refresh"), kind="refresh")[name] == said
+        reader = codec(kind_claim="use")
+        assert reader.decode(reader.encode(data))[name] == said
+        assert codec().encode({"sub": 7, name: 7})
+
     def test_a_kind_claim_is_written_and_required(self) -> None:
         """For applications that tell their tokens apart by one."""
         reader = codec(kind_claim="type")
@@ -694,6 +734,56 @@ class TestKinds:
 
 class TestSettings:
     """What may be configured besides the secret."""
+
+    @pytest.mark.parametrize("config", [SECRET, None, {"secret_key": SECRET}, TokenConfig])
+    def test_a_codec_is_made_of_a_configuration(self, config: Any) -> None:
+        """Said with words, and not at the first token."""
+        with pytest.raises(ConfigurationError, match=r"needs a TokenConfig, such as TokenConfig.from_env\(\); got"):
+            TokenCodec(config)
+
+    @pytest.mark.parametrize("now", [NOW, lambda: NOW.replace(tzinfo=None), lambda: 5, coroutine_clock])
+    def test_a_clock_gives_the_time_with_a_zone(self, now: Any) -> None:
+        """It is asked once when the codec is made."""
+        with pytest.raises(ConfigurationError, match="now must be a function that gives a datetime with a time zone"):
+            TokenCodec(TokenConfig(secret_key=SECRET), now=now)
+
+    @pytest.mark.parametrize(
+        ("data", "problem"), [("7", "got str"), (None, "got NoneType"), (Pair(a=1), r"or its model_dump\(\); got Pair")]
+    )
+    def test_data_is_a_mapping(self, data: Any, problem: str) -> None:
+        """The subject alone is none, and neither is a model."""
+        with pytest.raises(TypeError, match=f"data must be a mapping of claims.*{problem}"):
+            codec().encode(data)
+
+    @pytest.mark.parametrize("model", [dict, Pair(a=1), "Pair"])
+    def test_a_model_is_a_class_of_pydantic(self, model: Any) -> None:
+        """A mistake of the program, whatever the token is."""
+        with pytest.raises(TypeError, match="model must be the class of a pydantic model"):
+            codec().decode("nonsense", model=model)
+
+    @pytest.mark.parametrize(
+        ("settings", "problem"),
+        [
+            ({"secret_key": SECRET, "keys": KEY}, "needs either secret_key or keys, not both"),
+            ({"keys": KEY, "algorithm": "RS256"}, "algorithm goes with secret_key; a key has its own"),
+        ],
+    )
+    def test_keys_stand_alone(self, settings: dict[str, Any], problem: str) -> None:
+        """Beside them neither a secret nor an algorithm counts, so neither is taken."""
+        with pytest.raises(ConfigurationError, match=problem):
+            TokenConfig(**settings)
+
+    @pytest.mark.parametrize("secret", [SecretStr(SECRET), SecretBytes(SECRET.encode()), lambda: SecretStr(SECRET)])
+    def test_a_secret_str_of_the_settings_is_a_secret(self, secret: Any) -> None:
+        """Wherever a secret is taken, by its text."""
+        token = TokenCodec(TokenConfig(secret_key=secret), now=lambda: NOW).encode({"sub": 7})
+        assert codec().decode(token).sub == "7"
+        newer = TokenConfig(secret_key=SECRET[::-1], previous_secret_keys=[SecretStr(SECRET)])
+        assert TokenCodec(newer, now=lambda: NOW).decode(token).sub == "7"
+        links = [OneTimeTokens(key, purpose="a", expires_delta=timedelta(hours=1)) for key in (secret, SECRET)]
+        assert links[1].verify(links[0].issue(7, state="a"), state="a").sub == "7"
+        with pytest.raises(ConfigurationError, match="must be a sequence of secrets"):
+            TokenConfig(secret_key=SECRET, previous_secret_keys=SecretStr(SECRET))  # type: ignore[arg-type]
 
     def test_settings_may_be_functions(self) -> None:
         """They are asked on each use, and a secret is parsed once a value."""
@@ -841,6 +931,29 @@ class TestModels:
         assert caught.value.claim == "sub"
         assert caught.value.__cause__ is None
         assert "ada" not in str(caught.value)
+
+    def test_a_claim_that_the_model_needs_is_missing(self) -> None:
+        """Which is another thing than one that does not fit; in a claim's own object it does not fit."""
+
+        class Nested(BaseModel):
+            account: Account
+
+        with pytest.raises(TokenClaimsError, match=r"^claim 'a' is missing: the application's model needs it$"):
+            codec().decode(codec().encode({"sub": 7}), model=Pair)
+        with pytest.raises(TokenClaimsError, match="'account' does not fit"):
+            codec().decode(codec().encode({"sub": 7, "account": {}}), model=Nested)
+
+    def test_a_mistake_of_a_validator_is_no_bad_token(self) -> None:
+        """It leaves as it is, as it leaves pydantic: a 401 would hide it."""
+
+        class Mistaken(Account):
+            @model_validator(mode="before")
+            @classmethod
+            def _read(cls, values: dict[str, Any]) -> Any:
+                return values["user"]
+
+        with pytest.raises(KeyError):
+            codec().decode(codec().encode({"sub": 7}), model=Mistaken)
 
     def test_a_model_may_refuse_as_a_whole(self) -> None:
         """Then no claim is named."""

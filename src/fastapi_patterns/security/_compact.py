@@ -124,5 +124,14 @@ def dump(values: Mapping[str, Any]) -> bytes:
     try:
         return _write(values).encode()
     except (TypeError, ValueError, RecursionError):
-        # Not chained: the cause may quote a claim's value.
-        raise ValueError("every claim must be a JSON value with finite numbers and valid Unicode") from None
+        pass  # Not chained: the cause may quote a claim's value.
+    names = [name for name, value in values.items() if not _is_json(name, value)]
+    got = f"; {names[0]!r} is not (it is a {type(values[names[0]]).__name__})" if names else ""
+    raise ValueError(f"every claim must be a JSON value with finite numbers and valid Unicode{got}")
+
+
+def _is_json(name: str, value: object) -> bool:
+    try:
+        return bool(_write({name: value}).encode())
+    except (TypeError, ValueError, RecursionError):
+        return False

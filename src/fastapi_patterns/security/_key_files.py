@@ -3,6 +3,8 @@
 Strict: what RFC 7518 says of a parameter's form is checked, and nothing of a private key is in a message.
 """
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
 from fastapi_patterns.security._strength import rsa_weakness
+from fastapi_patterns.security._text import reveal
 from fastapi_patterns.security.errors import TokenMalformedError
 
 __all__ = ["Material", "read_jwk", "read_pem", "write_public_jwk"]
@@ -25,20 +28,43 @@ _CURVES: dict[str, tuple[type[ec.EllipticCurve], int]] = {
     "P-384": (ec.SECP384R1, 48),
     "P-521": (ec.SECP521R1, 66),
 }
+_PATH = re.compile(rb"[^\n]{1,300}\.(pem|key|der|crt|cer|pub|p8)\s*", re.IGNORECASE)
 _PRIMES_AND_MORE = ("p", "q", "dp", "dq", "qi")
 # Finding the primes of a larger key takes seconds.
 _MAX_BITS_WITHOUT_PRIMES = 4096
 
 
-def read_pem(data: str | bytes, password: bytes | None) -> Material:
+def read_pem(data: object, password: object) -> Material:
     """Read a private key, a public key or a certificate, as PEM or DER.
 
     Raises:
         ConfigurationError: It is none of them, or the password is wrong or missing.
     """
+    raw, opening = _raw(data), _password(password)
+    loaded = _load(raw, opening)
+    if loaded is None:
+        raise ConfigurationError(_refusal(raw, opening))
+    return loaded
+
+
+def _raw(data: object) -> bytes:
+    data = reveal(data)
     if not isinstance(data, (str, bytes, bytearray, memoryview)):
-        raise ConfigurationError(f"a key is PEM or DER, as text or bytes; got {type(data).__name__}")
+        hint = "; pass its read_bytes()" if isinstance(data, os.PathLike) else ""
+        raise ConfigurationError(f"a key is PEM or DER, as text or bytes; got {type(data).__name__}{hint}")
     raw = data.encode("utf-8", "replace") if isinstance(data, str) else bytes(data)
+    # A variable of the environment in one line; PEM itself has no backslash.
+    return raw.replace(rb"\n", b"\n") if b"-----BEGIN " in raw else raw
+
+
+def _password(password: object) -> bytes | None:
+    password = reveal(password)
+    if password is not None and not isinstance(password, (str, bytes)):
+        raise ConfigurationError(f"password must be text or bytes; got {type(password).__name__}")
+    return password.encode("utf-8", "replace") if isinstance(password, str) else password
+
+
+def _load(raw: bytes, password: bytes | None) -> Material | None:
     pem = b"-----BEGIN " in raw  # tools write a text, or a key's attributes, before it (RFC 7468 section 2)
     loaders: tuple[Callable[[], Any], ...] = (
         lambda: (serialization.load_pem_public_key if pem else serialization.load_der_public_key)(raw),
@@ -50,7 +76,25 @@ def read_pem(data: str | bytes, password: bytes | None) -> Material:
             return load()
         except Exception:  # noqa: S112 (ValueError, TypeError, UnsupportedAlgorithm; the message may quote the text)
             continue
-    raise ConfigurationError(
+    return None
+
+
+def _refusal(raw: bytes, password: bytes | None) -> str:
+    """Say why a text gives no key, and nothing of the text."""
+    if b"OPENSSH PRIVATE KEY" in raw or raw.startswith((b"ssh-", b"ecdsa-sha2-")):
+        return (
+            "the key is in the form of OpenSSH: write it as PEM, with ssh-keygen -p -m PKCS8 -f <copy> or, for a "
+            "public key, ssh-keygen -e -m PKCS8 -f <file>; openssl genpkey -algorithm ed25519 makes a new one"
+        )
+    if _PATH.fullmatch(raw):
+        return "the key must be the text of the file, not its path: pass Path(...).read_bytes()"
+    if password is not None and _load(raw, None) is not None:
+        return "the private key is not encrypted: leave password out"
+    if b"ENCRYPTED" in raw:
+        return (
+            f"the private key is encrypted: {'pass password=...' if password is None else 'password does not open it'}"
+        )
+    return (
         "the key must be a private key, a public key or a certificate as PEM or DER, "
         f"{'and its password the right one' if password is not None else 'without a password unless one is passed'}"
     )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fastapi_patterns.exceptions import ConfigurationError
+from fastapi_patterns.security._checks import are_integers
 
 __all__ = ["Slots"]
 
@@ -21,8 +22,8 @@ class Slots:
     """
 
     def __init__(self, size: int) -> None:
-        if size < 1:
-            raise ConfigurationError(f"max_concurrency must be at least 1; got {size}")
+        if not are_integers(size) or size < 1:
+            raise ConfigurationError(f"max_concurrency must be an integer of at least 1; got {size!r}")
         # Like asyncio below, one of the dearest imports of this room; verifying tokens needs neither.
         from concurrent.futures import ThreadPoolExecutor
 

@@ -117,6 +117,9 @@ class Claims(_ClaimsView):
 
         Raises:
             TokenClaimsError: They do not fit, which makes it a bad token; the message holds no value.
+
+        What a validator of the model raises besides ValueError and AssertionError, a KeyError for example, leaves here
+        as it is, as it leaves pydantic: it is a mistake of the validator, and would look like a bad token otherwise.
         """
         from pydantic import ValidationError
 
@@ -124,9 +127,13 @@ class Claims(_ClaimsView):
             return model.model_validate(dict(self._values))
         except ValidationError as error:
             # Not chained: it quotes values.
-            place = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
+            found = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            place = found["loc"]
             name = str(place[0]) if place else "claims"
-        raise TokenClaimsError(name, "does not fit the application's model")
+            missing = found["type"] == "missing" and len(place) == 1
+        raise TokenClaimsError(
+            name, "is missing: the application's model needs it" if missing else "does not fit the application's model"
+        )
 
 
 class ExpiredClaims(_ClaimsView):

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, Self
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
 from fastapi_patterns.security._strength import MAKE_A_SECRET
+from fastapi_patterns.security._text import Secret, reveal
 from fastapi_patterns.security.errors import TokenMalformedError, TokenSignatureError
 from fastapi_patterns.security.keys import Key, json_object
 
-__all__ = ["Header", "KeySet"]
+__all__ = ["Header", "KeySet", "environment_secrets"]
 
 _log = logging.getLogger("fastapi_patterns.security")
 
@@ -77,9 +78,11 @@ class KeySet:
             ConfigurationError: It is no JWK Set, no key of it can be used, two have the same `kid`, or secrets stand
                 beside public keys.
         """
-        listed = json_object(jwks, "a JWK Set").get("keys")
+        values = json_object(jwks, "a JWK Set")
+        listed = values.get("keys")
         if not isinstance(listed, list):
-            raise ConfigurationError('a JWK Set must have "keys", a list')
+            hint = "; for a single JWK use KeySet([Key.from_jwk(...)])" if "kty" in values else ""
+            raise ConfigurationError(f'a JWK Set must have "keys", a list{hint}')
         keys = []
         for position, jwk in enumerate(listed):
             try:
@@ -102,20 +105,16 @@ class KeySet:
         Raises:
             ConfigurationError: `SECRET_KEY` is missing, or one of them is weak.
         """
-        environ = os.environ if environ is None else environ
-        if not environ.get("SECRET_KEY"):
-            raise ConfigurationError(f"SECRET_KEY is not set. Make one with: {MAKE_A_SECRET}")
-        names = [name for name in ("SECRET_KEY", "SECRET_KEY_PREVIOUS") if environ.get(name)]
-        return cls.from_secrets([environ[name] for name in names], algorithm=algorithm)
+        return cls.from_secrets(environment_secrets(environ, algorithm), algorithm=algorithm)
 
     @classmethod
-    def from_secrets(cls, secrets: Iterable[str | bytes], *, algorithm: str = "HS256") -> Self:
+    def from_secrets(cls, secrets: Iterable[str | bytes | Secret], *, algorithm: str = "HS256") -> Self:
         """Make a set of HMAC secrets: the first signs; the last is also for tokens without `kid`, the oldest ones.
 
         Raises:
             ConfigurationError: There is none, or one is weak.
         """
-        if isinstance(secrets, (str, bytes)) or not isinstance(secrets, Iterable):
+        if isinstance(reveal(secrets), (str, bytes)) or not isinstance(secrets, Iterable):
             raise ConfigurationError("secrets must be a sequence of secrets, such as [new_secret, old_secret]")
         named = {key.kid: key for key in (Key.from_secret(secret, algorithm=algorithm) for secret in secrets)}
         keys = list(named.values())  # a secret that stands twice is one key
@@ -201,6 +200,24 @@ class KeySet:
 
     def __repr__(self) -> str:
         return f"KeySet([{', '.join(map(repr, self.keys))}])"
+
+
+def environment_secrets(environ: Mapping[str, str] | None, algorithm: str) -> list[str]:
+    """Read `SECRET_KEY` and, when it is set, `SECRET_KEY_PREVIOUS`.
+
+    Raises:
+        ConfigurationError: The first is missing, or one of them is weak; the message says which.
+    """
+    environ = os.environ if environ is None else environ
+    if not environ.get("SECRET_KEY"):
+        raise ConfigurationError(f"SECRET_KEY is not set. Make one with: {MAKE_A_SECRET}")
+    names = [name for name in ("SECRET_KEY", "SECRET_KEY_PREVIOUS") if environ.get(name)]
+    for name in names:
+        try:
+            Key.from_secret(environ[name], algorithm=algorithm)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{name}: {error}") from None
+    return [environ[name] for name in names]
 
 
 def _from_listed(jwk: object, algorithm: str | None) -> Key:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact, _key_files, _signing
 from fastapi_patterns.security._strength import MAKE_A_SECRET, ed25519_weakness, hmac_weakness, rsa_weakness
+from fastapi_patterns.security._text import Secret, reveal
 from fastapi_patterns.security.errors import TokenMalformedError
 
 __all__ = ["Key", "json_object"]
@@ -68,7 +69,7 @@ class Key:
             raise ConfigurationError("the key's key_ops leave it nothing to do: a public key can only verify")
 
     @classmethod
-    def from_secret(cls, secret: str | bytes, *, algorithm: str = "HS256", kid: str | None = None) -> Self:
+    def from_secret(cls, secret: str | bytes | Secret, *, algorithm: str = "HS256", kid: str | None = None) -> Self:
         """Make an HMAC key.
 
         Raises:
@@ -78,21 +79,27 @@ class Key:
         return cls(_secret_bytes(secret), algorithm, kid)
 
     @classmethod
-    def from_insecure_secret(cls, secret: str | bytes, algorithm: str) -> Self:
+    def from_insecure_secret(cls, secret: str | bytes | Secret, algorithm: str) -> Self:
         """Make an HMAC key of a secret that is too weak, for old tokens only; see `InsecureLegacyTokens`."""
         return cls(_secret_bytes(secret), algorithm, None, {"verify"}, weak=True)
 
     @classmethod
     def from_pem(
-        cls, data: str | bytes, *, algorithm: str | None = None, kid: str | None = None, password: bytes | None = None
+        cls,
+        data: str | bytes | Secret,
+        *,
+        algorithm: str | None = None,
+        kid: str | None = None,
+        password: str | bytes | Secret | None = None,
     ) -> Self:
         """Make a key of a private key, a public key or a certificate, as PEM or DER.
 
         Args:
-            data: The text. A private key signs and verifies, the others verify.
+            data: The text, not a path. A private key signs and verifies, the others verify. `\\n` in two characters, as
+                a variable of the environment may hold it, is the end of a line.
             algorithm: By default RS256 for RSA, that of its curve for an elliptic curve, EdDSA for Ed25519.
             kid: The key's name in tokens; computed from the key by default (RFC 7638).
-            password: What an encrypted private key opens with.
+            password: What an encrypted private key opens with; text is taken as UTF-8.
 
         Raises:
             ConfigurationError: The text is no key, is too weak, or does not fit the algorithm.
@@ -111,6 +118,8 @@ class Key:
             ConfigurationError: It is malformed, weak, not on its curve, or not meant for signatures.
         """
         values = json_object(jwk, "a JWK")
+        if "keys" in values and "kty" not in values:
+            raise ConfigurationError("this is a JWK Set: use KeySet.from_jwks(...)")
         operations = _operations(values)
         for name in ("alg", "kid"):
             if name in values and not (isinstance(values[name], str) and values[name]):
@@ -194,6 +203,7 @@ class Key:
 
 
 def _secret_bytes(secret: object) -> bytes:
+    secret = reveal(secret)
     if not isinstance(secret, (str, bytes)):
         raise ConfigurationError(f"a secret key is text or bytes; got {type(secret).__name__}")
     try:
@@ -224,7 +234,10 @@ def _checked_algorithm(material: Any, public: Any, algorithm: str | None, *, wea
             raise ConfigurationError(f"{algorithm} needs a key such as Key.from_pem(...), not a secret")
         problem = hmac_weakness(material, algorithm, short=weak, generated=generated)
         if problem:
-            raise ConfigurationError(f"The secret key for {algorithm} {problem}. Make one with: {MAKE_A_SECRET}")
+            raise ConfigurationError(
+                f"The secret key for {algorithm} {problem}. Make one with: {MAKE_A_SECRET}. "
+                "Tokens that an older, weaker secret signed stay good until a date with InsecureLegacyTokens."
+            )
         return algorithm
     if not _signing.fits(public, algorithm):
         raise ConfigurationError(f"the key is of another kind or curve than {algorithm} needs")
@@ -252,6 +265,8 @@ def json_object(source: object, what: str) -> Mapping[str, Any]:
     """Read a JSON object that may be parsed already."""
     if isinstance(source, Mapping):
         return source
+    if isinstance(source, str) and source.lower().startswith(("https://", "http://")):
+        raise ConfigurationError(f"{what} is a mapping or its JSON text, not its address: fetch it, and pass the text")
     if not isinstance(source, (str, bytes)):
         raise ConfigurationError(f"{what} is a mapping or its JSON text; got {type(source).__name__}")
     try:

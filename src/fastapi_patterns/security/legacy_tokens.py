@@ -3,6 +3,7 @@
 Each rule that they break is named by the application; all others hold. It only verifies.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,12 +11,16 @@ from typing import Any
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
+from fastapi_patterns.security._checks import is_async
+from fastapi_patterns.security._text import Secret
 from fastapi_patterns.security.claims import ClaimRules
-from fastapi_patterns.security.errors import TokenClaimsError
+from fastapi_patterns.security.errors import TokenMalformedError
 from fastapi_patterns.security.key_sets import KeySet
 from fastapi_patterns.security.keys import Key
 
 __all__ = ["InsecureLegacyTokens", "LegacyReader"]
+
+_log = logging.getLogger("fastapi_patterns.security")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,8 @@ class InsecureLegacyTokens:
 
     Args:
         secret: What the old code signed with.
-        accept_until: When the last of them must have ended; with a time zone.
+        accept_until: When the last of them must have ended; with a time zone. When it has passed, none is accepted, and
+            the log says at the start that the description can go.
         is_access: Tells from the claims whether it is an access token: old refresh and reset tokens, signed with the
             same secret, must not become one. `lambda claims: claims.get("type") == "access"`, or
             `lambda claims: True` when there never was another kind.
@@ -42,7 +48,7 @@ class InsecureLegacyTokens:
         ConfigurationError: A value is missing or wrong.
     """
 
-    secret: str | bytes = field(repr=False)
+    secret: str | bytes | Secret = field(repr=False)
     accept_until: datetime
     is_access: Callable[[Mapping[str, Any]], bool]
     algorithm: str = "HS256"
@@ -55,8 +61,10 @@ class InsecureLegacyTokens:
     def __post_init__(self) -> None:
         if not isinstance(self.accept_until, datetime) or self.accept_until.tzinfo is None:
             raise ConfigurationError("accept_until must be a datetime with a time zone: datetime(..., tzinfo=UTC)")
-        if not callable(self.is_access):
-            raise ConfigurationError("is_access must be a function of the claims that gives True for access tokens")
+        if not callable(self.is_access) or is_async(self.is_access):
+            raise ConfigurationError(
+                "is_access must be a function of the claims that gives True for access tokens, and no async one"
+            )
         if isinstance(self.missing_claims, str) or not set(self.missing_claims) <= {"iss", "aud"}:
             raise ConfigurationError('missing_claims must be of ("iss", "aud")')
         if isinstance(self.subject_claims, str) or not self.subject_claims:
@@ -65,8 +73,17 @@ class InsecureLegacyTokens:
 
     def key(self) -> Key:
         """Make the key of the old tokens."""
-        make = Key.from_insecure_secret if self.short_secret else Key.from_secret
-        return make(self.secret, algorithm=self.algorithm)
+        weak = Key.from_insecure_secret(self.secret, self.algorithm)
+        if self.short_secret:
+            return weak
+        try:
+            return Key.from_secret(self.secret, algorithm=self.algorithm)
+        except ConfigurationError as error:
+            # The rest of the message tells how to make a new secret, and this one is given.
+            problem = str(error).partition(". Make one")[0]
+        raise ConfigurationError(
+            f"{problem}. If that is what your old code signed with, say short_secret=True, until accept_until"
+        )
 
     def relaxed(self) -> list[str]:
         """Name the rules that are relaxed, for the log."""
@@ -77,13 +94,24 @@ class InsecureLegacyTokens:
 class LegacyReader:
     """Reads old tokens as their description says."""
 
-    def __init__(self, accepted: InsecureLegacyTokens, rules: ClaimRules, max_bytes: int) -> None:
+    def __init__(self, accepted: object, rules: ClaimRules, max_bytes: int) -> None:
+        if not isinstance(accepted, InsecureLegacyTokens):
+            raise ConfigurationError(f"also_accept takes one InsecureLegacyTokens(...); got {type(accepted).__name__}")
         self._accepted = accepted
         self._keys = KeySet([accepted.key()])
         self._rules = rules
         self.subject_claims = tuple(accepted.subject_claims)
         self._max_bytes = max_bytes
         self._until = accepted.accept_until.timestamp()
+
+    def announce(self, now: float) -> None:
+        """Warn of what is relaxed, or that it is over."""
+        until = self._accepted.accept_until.isoformat()
+        if now >= self._until:
+            _log.warning("tokens of older code were accepted until %s, which has passed: delete also_accept", until)
+            return
+        relaxed = ", ".join(self._accepted.relaxed()) or "nothing but the type"
+        _log.warning("tokens of older code are accepted until %s; relaxed: %s", until, relaxed)
 
     def takes(self, token: object, now: float) -> bool:
         """Tell from its header whether a token is to be read here.
@@ -119,7 +147,9 @@ class LegacyReader:
         )
         rules.check(values, now=now, issuer=None if lacks_issuer else issuer, grace_s=grace_s)
         if not _is_access(accepted, values):
-            raise TokenClaimsError("is_access", "does not hold: an old token of another kind")
+            raise TokenMalformedError(
+                "the token is of another type than access tokens are: is_access did not give True"
+            )
         return values
 
 

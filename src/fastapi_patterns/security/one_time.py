@@ -13,12 +13,14 @@ from uuid import UUID
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
+from fastapi_patterns.security._checks import check_clock
 from fastapi_patterns.security._derive import derive_key
+from fastapi_patterns.security._text import Secret, reveal
 from fastapi_patterns.security.claims import Claims
 from fastapi_patterns.security.errors import TokenClaimsError
 from fastapi_patterns.security.keys import Key
 from fastapi_patterns.security.token_config import TokenConfig
-from fastapi_patterns.security.tokens import ACCESS, REFRESH, TokenCodec, utc_now
+from fastapi_patterns.security.tokens import ACCESS, REFRESH, TokenCodec, type_of, utc_now
 
 __all__ = ["OneTimeTokens", "State"]
 
@@ -51,7 +53,7 @@ class OneTimeTokens:
 
     def __init__(
         self,
-        secret_key: str | bytes | Callable[[], str | bytes],
+        secret_key: str | bytes | Secret | Callable[[], str | bytes | Secret],
         *,
         purpose: str,
         expires_delta: timedelta,
@@ -59,13 +61,16 @@ class OneTimeTokens:
     ) -> None:
         if purpose in (ACCESS, REFRESH):
             raise ConfigurationError(f"purpose must not be {purpose!r}, which is another kind of token")
+        type_of(purpose, what="purpose")
+        if now is not utc_now:
+            check_clock(now)
         self.purpose = purpose
         self._secret_key = secret_key
         self._expires_delta = expires_delta
         self._now = now
         self._parsed = lru_cache(maxsize=4)(self._parse)
         if not callable(secret_key):
-            self._parsed(secret_key)
+            self._parsed(reveal(secret_key))
 
     def issue(self, subject: str | int | UUID, *, state: State) -> str:
         """Make a token for somebody, usable as long as the state stays as it is.
@@ -102,7 +107,7 @@ class OneTimeTokens:
         return claims
 
     def _current(self) -> tuple[TokenCodec, bytes]:
-        return self._parsed(self._secret_key() if callable(self._secret_key) else self._secret_key)
+        return self._parsed(reveal(self._secret_key() if callable(self._secret_key) else self._secret_key))
 
     def _parse(self, secret_key: Any) -> tuple[TokenCodec, bytes]:
         secret = Key.from_secret(secret_key).secret
@@ -110,7 +115,6 @@ class OneTimeTokens:
             secret_key=derive_key(secret, f"one-time token {self.purpose}"), expires_delta=self._expires_delta
         )
         codec = TokenCodec(config, now=self._now)
-        codec.check_kind(self.purpose)
         return codec, derive_key(secret, f"one-time state {self.purpose}")
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from fastapi_patterns.exceptions import ConfigurationError
+from fastapi_patterns.security._checks import are_integers
 
 __all__ = ["Argon2Params", "BcryptParams"]
 
@@ -16,6 +17,9 @@ __all__ = ["Argon2Params", "BcryptParams"]
 _OWASP_ARGON2 = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
 _OWASP_BCRYPT_ROUNDS = 10
 _MAX_UINT32 = 2**32 - 1
+# More would make each login a way to stop the service. 2 GiB is the first recommended option of RFC 9106 section 4; 15
+# rounds take two seconds.
+_MAX_MEMORY_KIB, _MAX_ROUNDS = 2 * 1024 * 1024, 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +32,7 @@ class Argon2Params:
 
     Args:
         time_cost: Passes over the memory.
-        memory_cost: Memory of one call in KiB.
+        memory_cost: Memory of one call in KiB; 2 GiB at most.
         parallelism: Lanes.
         for_tests_only: Allow what is weaker than OWASP's least.
 
@@ -46,16 +50,17 @@ class Argon2Params:
     FOR_TESTS_ONLY: ClassVar["Argon2Params"]
 
     def __post_init__(self) -> None:
-        got = f"time_cost={self.time_cost}, memory_cost={self.memory_cost}, parallelism={self.parallelism}"
+        got = f"time_cost={self.time_cost!r}, memory_cost={self.memory_cost!r}, parallelism={self.parallelism!r}"
         in_range = (
-            1 <= self.time_cost <= _MAX_UINT32
+            are_integers(self.time_cost, self.memory_cost, self.parallelism)
+            and 1 <= self.time_cost <= _MAX_UINT32
             and 1 <= self.parallelism < 2**24
-            and 8 * self.parallelism <= self.memory_cost <= _MAX_UINT32
+            and 8 * self.parallelism <= self.memory_cost <= _MAX_MEMORY_KIB
         )
         if not in_range:
             raise ConfigurationError(
-                "argon2 needs time_cost >= 1, parallelism >= 1 and memory_cost (KiB) >= 8 * parallelism, each within "
-                f"its range; got {got}"
+                "argon2 needs time_cost >= 1, parallelism >= 1, memory_cost (KiB) >= 8 * parallelism and at most "
+                f"{_MAX_MEMORY_KIB}, which is 2 GiB, all integers; got {got}"
             )
         strong = any(self.memory_cost >= memory and self.time_cost >= passes for memory, passes in _OWASP_ARGON2)
         if not strong and not self.for_tests_only:
@@ -79,7 +84,7 @@ class BcryptParams:
     Args:
         scheme: `"bcrypt_sha256"` writes passlib's form (`$bcrypt-sha256$v=2,...`) and takes passwords of any length;
             `"bcrypt"` writes `$2b$`, which every language reads, and refuses more than 72 bytes and NUL.
-        rounds: The cost as a power of two, 4 to 31. 12 takes about a quarter of a second, and each one more doubles it.
+        rounds: The cost as a power of two, 4 to 15. 12 takes about a quarter of a second, and each one more doubles it.
         for_tests_only: Allow fewer rounds than 10, OWASP's least.
 
     Raises:
@@ -96,8 +101,8 @@ class BcryptParams:
     def __post_init__(self) -> None:
         if self.scheme not in ("bcrypt_sha256", "bcrypt"):
             raise ConfigurationError(f'scheme must be "bcrypt_sha256" or "bcrypt"; got {self.scheme!r}')
-        if not 4 <= self.rounds <= 31:
-            raise ConfigurationError(f"bcrypt needs 4 to 31 rounds; got rounds={self.rounds}")
+        if not are_integers(self.rounds) or not 4 <= self.rounds <= _MAX_ROUNDS:
+            raise ConfigurationError(f"bcrypt needs 4 to {_MAX_ROUNDS} rounds; got rounds={self.rounds!r}")
         if self.rounds < _OWASP_BCRYPT_ROUNDS and not self.for_tests_only:
             raise ConfigurationError(
                 f"bcrypt needs at least {_OWASP_BCRYPT_ROUNDS} rounds; got rounds={self.rounds}. "

@@ -6,11 +6,12 @@ Ask the policy where a password is chosen, never where it is verified.
 Source: ASVS 5.0 6.2.1, 6.2.4, 6.2.5, 6.2.9, 6.2.11 and 6.2.12; NIST SP 800-63B-4 3.1.1.2.
 """
 
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fastapi_patterns.exceptions import ConfigurationError
-from fastapi_patterns.security._text import MAX_PASSWORD_CHARS, encode
+from fastapi_patterns.security._checks import are_integers, is_async
+from fastapi_patterns.security._text import MAX_PASSWORD_CHARS, Secret, encode, reveal
 from fastapi_patterns.security.errors import PasswordError
 
 __all__ = ["PasswordPolicy"]
@@ -31,7 +32,8 @@ class PasswordPolicy:
             who decides whether a list that cannot be reached refuses everybody.
 
     Raises:
-        ConfigurationError: `min_length` is below 8 or above 4,096.
+        ConfigurationError: `min_length` is below 8 or above 4,096, `blocklist` has no `in` that can be asked again, or
+            `is_breached` is no plain function.
     """
 
     min_length: int = 15
@@ -39,15 +41,25 @@ class PasswordPolicy:
     is_breached: Callable[[str], bool] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not _LEAST_CHARS <= self.min_length <= MAX_PASSWORD_CHARS:
+        if not are_integers(self.min_length) or not _LEAST_CHARS <= self.min_length <= MAX_PASSWORD_CHARS:
             raise ConfigurationError(
                 f"min_length must be at least {_LEAST_CHARS} characters (ASVS 5.0 6.2.1) and at most "
-                f"{MAX_PASSWORD_CHARS}; got {self.min_length}"
+                f"{MAX_PASSWORD_CHARS}; got {self.min_length!r}"
             )
         if isinstance(self.blocklist, str):
             raise ConfigurationError("blocklist must be a set of passwords, not one text: `in` would find its parts")
+        if not hasattr(self.blocklist, "__contains__") or isinstance(self.blocklist, Iterator):
+            raise ConfigurationError(
+                "blocklist must be a set of passwords, or anything with `in`; a file or an iterator is read once: "
+                "use set(line.strip() for line in file)"
+            )
+        if self.is_breached is not None and (not callable(self.is_breached) or is_async(self.is_breached)):
+            raise ConfigurationError(
+                "is_breached must be a function of the password that gives True or False, and no async one: "
+                "check the policy without it, and await yours after that"
+            )
 
-    def check(self, password: str, *, words: Iterable[str | None] = ()) -> None:
+    def check(self, password: str | Secret, *, words: Iterable[str | None] = ()) -> None:
         """Refuse a password that is not good enough.
 
         Args:
@@ -57,8 +69,12 @@ class PasswordPolicy:
 
         Raises:
             PasswordError: The text is for the user, and holds neither the password nor a word.
+            TypeError: The password is no text.
         """
-        if not isinstance(password, str) or encode(password) is None:
+        password = reveal(password)
+        if not isinstance(password, str):
+            raise TypeError(f"a new password is a str or SecretStr; got {type(password).__name__}")
+        if encode(password) is None:
             raise PasswordError(f"Use a password of readable text of at most {MAX_PASSWORD_CHARS} characters.")
         if len(password) < self.min_length:
             raise PasswordError(f"Use a password of at least {self.min_length} characters.")
@@ -73,6 +89,7 @@ class PasswordPolicy:
 
 def _parts(words: Iterable[str | None]) -> set[str]:
     """Fold the words and the halves of addresses, and leave out what is short."""
-    folded = {word.strip().casefold() for word in words if word}
+    listed = [words] if isinstance(words, str) else words
+    folded = {word.strip().casefold() for word in listed if word}
     halves = {half for word in folded for half in word.split("@")}
     return {word for word in folded | halves if len(word) >= _LEAST_WORD_CHARS}

@@ -12,7 +12,7 @@ from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _argon2, _bcrypt, _legacy, _scrypt
 from fastapi_patterns.security._slots import Slots
 from fastapi_patterns.security._stored import Spend, Stored
-from fastapi_patterns.security._text import MAX_PASSWORD_CHARS, encode, stored_text
+from fastapi_patterns.security._text import Secret, encode, encode_new, stored_text
 from fastapi_patterns.security.errors import PasswordError
 from fastapi_patterns.security.password_params import Argon2Params, BcryptParams
 
@@ -44,8 +44,8 @@ class PasswordHasher:
             the default parameters, however many logins arrive.
 
     Raises:
-        ConfigurationError: `max_concurrency` is less than 1, or `also_unsalted` holds an unknown name
-            or two schemes that cannot be told apart.
+        ConfigurationError: `params` is of another type, `max_concurrency` is less than 1, or `also_unsalted` holds an
+            unknown name or two schemes that cannot be told apart.
 
     Source: the defaults are the second recommended option of RFC 9106 section 4, above the minimum of ASVS 5.0.
     """
@@ -60,6 +60,7 @@ class PasswordHasher:
     ) -> None:
         _check_names(also_unsalted)
         params = Argon2Params.RFC9106 if params is None else params
+        _check_params(params)
         self._params = params
         self._argon2 = params if isinstance(params, Argon2Params) else None
         self._bcrypt = params if isinstance(params, BcryptParams) else None
@@ -71,17 +72,18 @@ class PasswordHasher:
         # Of each kind the most work that was met, and how to do it: of what is written from the start.
         self._costliest: dict[str, tuple[int, Spend]] = {own.kind: (own.work, own.spend)}
 
-    def hash(self, password: str | bytes) -> str:
+    def hash(self, password: str | bytes | Secret) -> str:
         """Hash a password with a fresh salt.
 
         Raises:
             PasswordError: The text holds lone surrogates or is longer than 4,096 characters; or the scheme is plain
                 bcrypt and the password has more than 72 bytes or holds NUL.
+            TypeError: It is no text.
         """
-        encoded = _encoded(password)
+        encoded = encode_new(password)
         return self._slots.run(lambda: self._hash(encoded))
 
-    def verify(self, password: str | bytes, hash: str | bytes | None) -> bool:  # noqa: A002 (the field's word)
+    def verify(self, password: str | bytes | Secret, hash: str | bytes | None) -> bool:  # noqa: A002 (the field's word)
         """Tell whether `password` is the one behind `hash`, which may be bytes, as a binary column gives it.
 
         Never raises on bad input: an empty, unknown or damaged hash is False, and so is None or anything else that is
@@ -92,7 +94,7 @@ class PasswordHasher:
 
     def verify_and_update(
         self,
-        password: str | bytes,
+        password: str | bytes | Secret,
         hash: str | bytes | None,  # noqa: A002
     ) -> tuple[bool, str | None]:
         """Verify, and hash anew when `needs_update` says so.
@@ -112,18 +114,18 @@ class PasswordHasher:
             return _argon2.needs_update(text, self._params)
         return _bcrypt.needs_update(text, self._params)
 
-    async def ahash(self, password: str | bytes) -> str:
+    async def ahash(self, password: str | bytes | Secret) -> str:
         """Do what `hash` does, in a thread: of `max_concurrency` together with all other calls."""
-        encoded = _encoded(password)
+        encoded = encode_new(password)
         return await self._slots.arun(lambda: self._hash(encoded))
 
-    async def averify(self, password: str | bytes, hash: str | bytes | None) -> bool:  # noqa: A002
+    async def averify(self, password: str | bytes | Secret, hash: str | bytes | None) -> bool:  # noqa: A002
         """Do what `verify` does, in a thread: of `max_concurrency` together with all other calls."""
         return await self._slots.arun(lambda: self._verify(password, hash))
 
     async def averify_and_update(
         self,
-        password: str | bytes,
+        password: str | bytes | Secret,
         hash: str | bytes | None,  # noqa: A002
     ) -> tuple[bool, str | None]:
         """Do what `verify_and_update` does, in a thread: of `max_concurrency` together with all other calls."""
@@ -150,7 +152,7 @@ class PasswordHasher:
         if not self.needs_update(hash):
             return True, None
         try:
-            return True, self._hash(_encoded(password))
+            return True, self._hash(encode_new(password))
         except PasswordError:  # plain bcrypt cannot hold it; the hash that does stays
             return True, None
 
@@ -183,6 +185,17 @@ class PasswordHasher:
         return f"PasswordHasher({self._params!r}, max_concurrency={self._max_concurrency})"
 
 
+def _check_params(params: object) -> None:
+    if isinstance(params, (Argon2Params, BcryptParams)):
+        return
+    if hasattr(params, "verify_and_update") and not isinstance(params, type):
+        raise ConfigurationError(f"use GuardedHasher({type(params).__name__}(...)) to keep a hasher that you have")
+    raise ConfigurationError(
+        "params must be the cost of new hashes, such as Argon2Params.OWASP, Argon2Params(time_cost=4) or "
+        f"BcryptParams(rounds=12); got {params!r:.60}"
+    )
+
+
 def _check_names(unsalted: Collection[str]) -> None:
     if isinstance(unsalted, str) or not {*_legacy.UNSALTED}.issuperset(unsalted):
         raise ConfigurationError(
@@ -194,28 +207,22 @@ def _check_names(unsalted: Collection[str]) -> None:
         )
 
 
-def _encoded(password: object) -> bytes:
-    encoded = encode(password)
-    if encoded is None:
-        raise PasswordError(f"a password must be valid Unicode text of at most {MAX_PASSWORD_CHARS} characters")
-    return encoded
-
-
 @cache
 def _hasher() -> PasswordHasher:
     return PasswordHasher()
 
 
-def hash_password(password: str | bytes) -> str:
+def hash_password(password: str | bytes | Secret) -> str:
     """Hash a password with argon2id: `PasswordHasher().hash` under its usual name.
 
     Raises:
         PasswordError: The text holds lone surrogates or is longer than 4,096 characters.
+        TypeError: It is no text.
     """
     return _hasher().hash(password)
 
 
-def verify_password(plain_password: str | bytes, hashed_password: str | bytes | None) -> bool:
+def verify_password(plain_password: str | bytes | Secret, hashed_password: str | bytes | None) -> bool:
     """Tell whether a password is the one behind a hash: `PasswordHasher().verify` under its usual name.
 
     Never raises on bad input; see `PasswordHasher.verify`.

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security._strength import MAKE_A_SECRET
+from fastapi_patterns.security._text import Secret, reveal
 from fastapi_patterns.security.claims import ClaimRules
-from fastapi_patterns.security.key_sets import KeySet
+from fastapi_patterns.security.key_sets import KeySet, environment_secrets
 from fastapi_patterns.security.keys import Key
 
 __all__ = ["LONGEST", "TokenConfig"]
@@ -29,9 +30,10 @@ class TokenConfig:
     on each use, and a secret is parsed once a value.
 
     Args:
-        secret_key: The HMAC secret, at least as long as the hash: 32 bytes for HS256. There is no default.
+        secret_key: The HMAC secret, at least as long as the hash: 32 bytes for HS256; a `SecretStr` of your settings
+            is taken as it is. There is no default.
         previous_secret_keys: Secrets that signed tokens which are still alive; they verify only.
-        algorithm: What `secret_key` is for: `HS256`, `HS384` or `HS512`.
+        algorithm: What `secret_key` is for: `HS256`, `HS384` or `HS512`. A key of `keys` has its own.
         keys: A `Key` or a `KeySet`: for other algorithms, and for rotation.
         expires_delta: How long a token lives when the call does not say; 15 minutes, since a stateless token cannot be
             taken back before it ends.
@@ -52,8 +54,8 @@ class TokenConfig:
         ConfigurationError: A value is missing, weak or out of range.
     """
 
-    secret_key: str | bytes | Callable[[], str | bytes] | None = field(default=None, repr=False)
-    previous_secret_keys: Sequence[str | bytes] = field(default=(), repr=False)
+    secret_key: str | bytes | Secret | Callable[[], str | bytes | Secret] | None = field(default=None, repr=False)
+    previous_secret_keys: Sequence[str | bytes | Secret] = field(default=(), repr=False)
     algorithm: str = "HS256"
     keys: Key | KeySet | Callable[[], KeySet] | None = None
     expires_delta: timedelta | Callable[[], timedelta] = timedelta(minutes=15)
@@ -89,16 +91,21 @@ class TokenConfig:
 
     def _check_keys(self) -> None:
         if (self.secret_key is None) == (self.keys is None):
+            both = "" if self.keys is None else ", not both"
             raise ConfigurationError(
-                f"TokenConfig needs either secret_key or keys. Make a secret with: {MAKE_A_SECRET}"
+                f"TokenConfig needs either secret_key or keys{both}. Make a secret with: {MAKE_A_SECRET}"
             )
         if self.keys is not None:
             if not isinstance(self.keys, (Key, KeySet)) and not callable(self.keys):
                 raise ConfigurationError(f"keys must be a Key or a KeySet; got {type(self.keys).__name__}")
             if self.previous_secret_keys:
                 raise ConfigurationError("previous_secret_keys goes with secret_key; put old keys into the KeySet")
+            if self.algorithm != "HS256":
+                raise ConfigurationError(
+                    "algorithm goes with secret_key; a key has its own: Key.from_pem(..., algorithm=...)"
+                )
             return
-        if isinstance(self.previous_secret_keys, (str, bytes)):
+        if isinstance(reveal(self.previous_secret_keys), (str, bytes)):
             raise ConfigurationError("previous_secret_keys must be a sequence of secrets, such as [old_secret]")
         if self.algorithm not in ("HS256", "HS384", "HS512"):
             raise ConfigurationError(
@@ -140,11 +147,8 @@ class TokenConfig:
             ConfigurationError: A secret is missing or weak, or the minutes are not a positive number.
         """
         environ = os.environ if environ is None else environ
-        if not environ.get("SECRET_KEY"):
-            raise ConfigurationError(f"SECRET_KEY is not set. Make one with: {MAKE_A_SECRET}")
-        options: dict[str, Any] = {"secret_key": environ["SECRET_KEY"]}
-        if previous := environ.get("SECRET_KEY_PREVIOUS"):
-            options["previous_secret_keys"] = (previous,)
+        secret_key, *previous = environment_secrets(environ, "HS256")
+        options: dict[str, Any] = {"secret_key": secret_key, "previous_secret_keys": previous}
         if (minutes := environ.get("ACCESS_TOKEN_EXPIRE_MINUTES")) is not None:
             try:
                 options["expires_delta"] = timedelta(minutes=float(minutes))

@@ -4,7 +4,6 @@ It reads the compact form itself and uses python-jose and `cryptography` only to
 accepts tokens that RFC 8725 refuses. It never takes a key from a token, opens no file and no socket.
 """
 
-import logging
 import os
 import re
 import secrets
@@ -17,6 +16,8 @@ from uuid import UUID
 
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
+from fastapi_patterns.security._checks import check_clock
+from fastapi_patterns.security._text import reveal
 from fastapi_patterns.security.claims import Claims, ExpiredClaims, check_written
 from fastapi_patterns.security.errors import TokenClaimsError, TokenMalformedError
 from fastapi_patterns.security.key_sets import Header, KeySet
@@ -31,8 +32,6 @@ __all__ = ["TokenCodec", "create_access_token", "decode_token"]
 
 ModelT = TypeVar("ModelT", bound="BaseModel")
 
-_log = logging.getLogger("fastapi_patterns.security")
-
 ACCESS, REFRESH = "access", "refresh"
 # RFC 9068 section 2.1 for access tokens; any other kind is `<kind>+jwt`. The explicit type keeps a token of one kind
 # from being taken for one of another (RFC 8725 section 3.11).
@@ -41,7 +40,7 @@ _KIND = re.compile(r"(?!(at|rt)\Z)[a-z][a-z0-9_-]{0,40}")
 # What access tokens of an application's older code and of other issuers carry.
 _LENIENT_TYPES = ("jwt", None)
 # Claims with which older code tells its tokens apart, and what they say when it is no access token.
-_KIND_CLAIMS = ("type", "token_type", "token_use", "typ", "kind")
+_KIND_CLAIMS = frozenset({"type", "token_type", "token_use", "typ", "kind"})
 _OTHER_KINDS = re.compile(r"refresh|reset|verif|confirm|invit|logout|offline|\bid\b", re.IGNORECASE)
 
 
@@ -66,6 +65,12 @@ class TokenCodec:
         also_accept: InsecureLegacyTokens | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
+        if not isinstance(config, TokenConfig):
+            raise ConfigurationError(
+                f"TokenCodec needs a TokenConfig, such as TokenConfig.from_env(); got {type(config).__name__}"
+            )
+        if now is not utc_now:
+            check_clock(now)
         self.config = config
         self._now = now
         self._seconds = time.time if now is utc_now else lambda: now().timestamp()
@@ -77,11 +82,7 @@ class TokenCodec:
         self._legacy = None
         if also_accept is not None:
             self._legacy = LegacyReader(also_accept, self._rules, config.max_bytes)
-            _log.warning(
-                "tokens of older code are accepted until %s; relaxed: %s",
-                also_accept.accept_until.isoformat(),
-                ", ".join(also_accept.relaxed()) or "nothing but the type",
-            )
+            self._legacy.announce(self._seconds())
 
     @property
     def keys(self) -> KeySet:
@@ -107,13 +108,20 @@ class TokenCodec:
             The compact form, `header.payload.signature`.
 
         Raises:
-            ValueError: `data` holds a claim that the codec writes, lacks the subject, is not JSON, or makes a token
-                that `decode` would refuse; or `expires_delta` is more than 1,000 years.
-            TypeError: `expires_delta` is no timedelta.
+            ValueError: `data` holds a claim that the codec writes, lacks the subject, is not JSON, makes a token that
+                `decode` would refuse, or says `"type": "refresh"` or the like without `kind`; or `expires_delta` is
+                more than 1,000 years.
+            TypeError: `data` is no mapping, or `expires_delta` no timedelta.
             ConfigurationError: No key can sign, or `kind` is no name.
         """
         config = self.config
         _check_data(data, config)
+        if kind == ACCESS and config.kind_claim is None and (name := _says_other_kind(data)):
+            hint = "'refresh'" if "refresh" in data[name].lower() else "'password-reset' or another name"
+            raise ValueError(
+                f"data[{name!r}] says that it is no access token: use TokenCodec.encode(..., kind={hint}), in decode "
+                "too. If the claim means something else, give it another name."
+            )
         now = self._seconds()
         lifetime = self._lifetime() if expires_delta is None else _checked("expires_delta", expires_delta)
         claims = {**data, "iat": int(now), "exp": int(now + lifetime.total_seconds())}
@@ -152,11 +160,15 @@ class TokenCodec:
             model: A pydantic model to read the claims into; claims that do not fit are a bad token.
 
         Raises:
-            TokenError: The token is refused; nothing else leaves this method, whatever the text is.
+            TokenError: The token is refused; nothing else leaves this method, whatever the text is. See `Claims.into`
+                for validators of `model`.
             ConfigurationError: A function of the configuration gave no usable key or issuer.
+            TypeError: `model` is no class of a pydantic model.
 
         Source: RFC 8725 section 3, RFC 7515 section 5.2.
         """
+        if model is not None and not (isinstance(model, type) and hasattr(model, "model_validate")):
+            raise TypeError(f"model must be the class of a pydantic model; got {model!r:.60}")
         values, subject_claims = self._verified(token, kind, 0)
         claims = Claims(values, subject_claims)
         return claims if model is None else claims.into(model)
@@ -186,7 +198,7 @@ class TokenCodec:
         Raises:
             ConfigurationError: It must be of small letters, digits, `-` and `_`.
         """
-        _type_of(kind)
+        type_of(kind)
 
     def _verified(self, token: object, kind: str, grace_s: float) -> tuple[dict[str, Any], tuple[str, ...]]:
         now = self._seconds()
@@ -196,27 +208,25 @@ class TokenCodec:
             return self._legacy.read(token, now=now, issuer=issuer, grace_s=grace_s), self._legacy.subject_claims
         header, payload = (self._fixed_keys or self._resolve_keys()).open(token, config.max_bytes)
         values = _compact.parse_object(payload)
-        if header.typ != _type_of(kind):
-            self._check_lenient_type(header, kind, values)
-        if config.kind_claim is not None and values.get(config.kind_claim) != kind:
-            raise TokenClaimsError(config.kind_claim, "is of another kind")
+        if header.typ != type_of(kind):
+            self._check_lenient_type(header, kind)
+        if config.kind_claim is not None:
+            if values.get(config.kind_claim) != kind:
+                raise TokenClaimsError(config.kind_claim, "is of another kind")
+        elif kind == ACCESS and (name := _says_other_kind(values)):
+            raise TokenClaimsError(name, "says that it is no access token")
         self._rules.check(values, now=now, issuer=issuer, grace_s=grace_s)
         return values, self._subject_claims
 
-    def _check_lenient_type(self, header: Header, kind: str, values: Mapping[str, Any]) -> None:
+    def _check_lenient_type(self, header: Header, kind: str) -> None:
         if kind != ACCESS or self._strict or header.typ not in _LENIENT_TYPES:
             raise TokenMalformedError(f"the token is of another type than {kind} tokens are")
-        if self.config.kind_claim is None:
-            for name in _KIND_CLAIMS:
-                said = values.get(name)
-                if isinstance(said, str) and _OTHER_KINDS.search(said):
-                    raise TokenClaimsError(name, "says that it is no access token")
 
     def _resolve_keys(self) -> KeySet:
         keys = self.config.keys
         if keys is None:
             secret_key = self.config.secret_key
-            return self._of_secret(secret_key() if callable(secret_key) else secret_key)
+            return self._of_secret(reveal(secret_key() if callable(secret_key) else secret_key))
         if isinstance(keys, Key):
             return KeySet([keys])
         found = keys if isinstance(keys, KeySet) else keys()
@@ -234,15 +244,28 @@ class TokenCodec:
 
 
 @lru_cache(maxsize=256)
-def _type_of(kind: str) -> str:
+def type_of(kind: str, *, what: str = "kind") -> str:
+    """Give the header's `typ` for a kind of tokens.
+
+    Raises:
+        ConfigurationError: The kind, or `what` the caller calls it, is no name.
+    """
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
-        raise ConfigurationError(f"kind must be a name of small letters, such as 'password-reset'; got {kind!r}")
+        raise ConfigurationError(f"{what} must be a name of small letters, such as 'password-reset'; got {kind!r}")
     return _TYPES.get(kind, f"{kind}+jwt")
 
 
 @lru_cache(maxsize=256)
 def _header(algorithm: str, kid: str, kind: str) -> bytes:
-    return _compact.encode_part(_compact.dump({"alg": algorithm, "typ": _type_of(kind), "kid": kid}))
+    return _compact.encode_part(_compact.dump({"alg": algorithm, "typ": type_of(kind), "kid": kid}))
+
+
+def _says_other_kind(values: Mapping[str, Any]) -> str | None:
+    """Name the claim that says, as older code wrote it, that this is no access token."""
+    if _KIND_CLAIMS.isdisjoint(values):
+        return None
+    said = {name: values[name] for name in sorted(_KIND_CLAIMS & values.keys())}
+    return next((name for name, text in said.items() if isinstance(text, str) and _OTHER_KINDS.search(text)), None)
 
 
 def _checked(name: str, duration: object) -> timedelta:
@@ -253,7 +276,12 @@ def _checked(name: str, duration: object) -> timedelta:
     return duration
 
 
-def _check_data(data: Mapping[str, Any], config: TokenConfig) -> None:
+def _check_data(data: Any, config: TokenConfig) -> None:
+    if not isinstance(data, Mapping):
+        hint = ", or its model_dump()" if hasattr(data, "model_dump") else ""
+        raise TypeError(
+            f"data must be a mapping of claims, such as {{'sub': user.id}}{hint}; got {type(data).__name__}"
+        )
     written = {"exp", "iat", "iss", "aud", config.kind_claim} & data.keys()
     if written:
         raise ValueError(
