@@ -1,6 +1,7 @@
 """Failures, scopes and freshness: what is configured is checked, and what is missing counts as no."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -171,3 +172,40 @@ def test_two_current_users_in_one_route_are_told_apart() -> None:
     answer = TestClient(app).get("/both", headers=bearer(scope="read"))
     assert answer.json() == ["7", "user 7", "user 7"]
     assert loaded == ["name"]
+
+
+@pytest.mark.parametrize("sent", [{"X-Key": "wrong"}, bearer()])
+def test_a_loader_that_says_no_lets_nobody_in(sent: dict[str, str]) -> None:
+    """False is nobody, and True is a mistake of the application."""
+    refusing, mistaken = (
+        make_current_user(
+            partial(bool_of_claims, answer),
+            tokens=TOKENS,
+            sources=[bearer_token(), api_key("X-Key", partial(bool_of, answer))],
+        )
+        for answer in (False, True)
+    )
+    app = FastAPI()
+
+    @app.get("/no")
+    async def no(user: Annotated[Any, Depends(refusing)]) -> Any:
+        return user
+
+    @app.get("/yes")
+    async def yes(user: Annotated[Any, Depends(mistaken)]) -> Any:
+        return user
+
+    client = TestClient(app)
+    assert client.get("/no", headers=sent).status_code == 401
+    with pytest.raises(TypeError, match="it gave True"):
+        client.get("/yes", headers=sent)
+
+
+def bool_of_claims(answer: bool, claims: Claims) -> bool:
+    """A loader of the same shape."""
+    return answer and bool(claims)
+
+
+def bool_of(answer: bool, key: str) -> bool:
+    """The shape of the usual copies: `key == "right"`."""
+    return answer and bool(key)

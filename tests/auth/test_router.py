@@ -17,6 +17,7 @@ from fastapi_patterns.auth import (
     InMemoryTokenStore,
     LoginRules,
     LoginSessions,
+    api_key_header,
     authenticate,
     bearer_token,
     make_auth_router,
@@ -168,6 +169,23 @@ class TestTokens:
         last = shop.client.post("/auth/refresh", json={"refresh_token": second.json()["refresh_token"]})
         assert last.status_code == 401
 
+    @pytest.mark.parametrize("path", ["/auth/refresh", "/auth/logout"])
+    @pytest.mark.parametrize("body", [{}, {"refreshToken": "x"}, {"token": "x"}])
+    def test_a_body_without_the_token_is_no_logout(self, shop: Shop, path: str, body: dict[str, str]) -> None:
+        """Whoever misspells it learns so, and does not believe that the session has ended."""
+        answer = shop.client.post(path, json=body)
+        assert answer.status_code == 422
+        assert answer.json()["detail"][0]["loc"] == ["body", "refresh_token"]
+
+    def test_a_refresh_never_widens_what_the_login_asked_for(self, shop: Shop) -> None:
+        """RFC 6749 section 6; what the user has lost meanwhile is gone too."""
+        first = log_in(shop, scope="read admin")
+        second = shop.client.post("/auth/refresh", json={"refresh_token": first["refresh_token"]}).json()
+        assert (first["scope"], second["scope"]) == ("read", "read")
+        shop.users["ada"].scopes = "write"
+        third = shop.client.post("/auth/refresh", json={"refresh_token": second["refresh_token"]}).json()
+        assert third["scope"] == ""
+
     def test_a_user_who_may_not_log_in_any_more_gets_no_new_token(self, shop: Shop) -> None:
         """The session is over for good."""
         refresh = log_in(shop)["refresh_token"]
@@ -189,7 +207,7 @@ class TestTokens:
             out = shop.client.post("/auth/logout", json={"refresh_token": tokens["refresh_token"]})
             assert (out.status_code, out.content) == (204, b"")
         assert shop.client.get("/me", headers=bearer(tokens["access_token"])).status_code == 401
-        assert shop.client.post("/auth/logout").status_code == 204
+        assert shop.client.post("/auth/logout", json={"refresh_token": "nonsense"}).status_code == 204
 
     def test_a_logout_everywhere_ends_all(self, shop: Shop) -> None:
         """Of the user who asks; a later login works."""
@@ -200,10 +218,10 @@ class TestTokens:
             assert shop.client.get("/me", headers=bearer(tokens["access_token"])).status_code == 401
         assert shop.client.get("/me", headers=bearer(log_in(shop)["access_token"])).status_code == 200
 
-    @pytest.mark.parametrize("token", [None, "", "nonsense", "a.b", "x" * 66])
-    def test_what_is_no_refresh_token_is_refused(self, shop: Shop, token: str | None) -> None:
+    @pytest.mark.parametrize("token", ["", "nonsense", "a.b", "x" * 66])
+    def test_what_is_no_refresh_token_is_refused(self, shop: Shop, token: str) -> None:
         """With the same answer."""
-        answer = shop.client.post("/auth/refresh", json={} if token is None else {"refresh_token": token})
+        answer = shop.client.post("/auth/refresh", json={"refresh_token": token})
         assert (answer.status_code, answer.json()) == (401, {"detail": "The session has ended"})
 
     def test_nothing_secret_is_logged(self, shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
@@ -319,6 +337,16 @@ class TestCookies:
         assert not shop.client.cookies
         assert shop.client.get("/me").status_code == 401
 
+    def test_a_login_ends_the_session_that_the_browser_had(self) -> None:
+        """Its access token included."""
+        shop = make_shop(with_cookies=True)
+        form = {"username": "ada", "password": "correct horse"}
+        shop.client.post("/auth/login", data=form, headers=self.HEADERS)
+        first = shop.client.cookies["__Host-session"]
+        shop.client.post("/auth/login", data=form, headers=self.HEADERS)
+        assert shop.client.get("/me").json() == "ada"
+        assert TestClient(shop.app, base_url=ORIGIN).get("/me", headers=bearer(first)).status_code == 401
+
     def test_a_logout_everywhere_takes_the_cookies_away(self) -> None:
         """It is an unsafe request with a cookie, as any other."""
         shop = make_shop(with_cookies=True)
@@ -352,6 +380,8 @@ class TestCookies:
         assert sorted(shop.client.cookies) == ["csrf_token", "session", "session_refresh"]
         assert "Secure" not in str(answer.headers)
         assert shop.client.get("/me").json() == "ada"
+        proxied = {**headers, "X-Forwarded-Proto": "https"}  # a proxy's own `Host` says nothing of the client's
+        assert "__Host-session" in str(shop.client.post("/auth/login", data=form, headers=proxied).headers)
         elsewhere = TestClient(shop.app, base_url="http://shop.example")
         answer = elsewhere.post("/auth/login", data=form, headers=self.HEADERS)
         assert "__Host-session" in str(answer.headers)
@@ -373,6 +403,11 @@ class TestCookies:
             AuthCookies(**{"csrf": csrf, **settings})
 
 
+def load_of_claims(claims: Claims) -> str:
+    """The loader of `make_current_user`, which is another one."""
+    return claims.sub
+
+
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
@@ -380,6 +415,9 @@ class TestCookies:
         ({"find_user": lambda: None}, r"must take the username as its first parameter: def find_user\(username, ...\)"),
         ({"load_user": lambda: None}, "must take the subject as its first parameter"),
         ({"current_user": None}, "current_user must be what make_current_user"),
+        ({"rules": LoginRules}, "rules must be LoginRules"),
+        ({"cookies": AuthCookies}, "cookies must be AuthCookies"),
+        ({"load_user": load_of_claims}, "receives the subject as text here, and not the claims"),
     ],
 )
 def test_routes_that_cannot_work_are_refused(settings: dict[str, Any], problem: str) -> None:
@@ -397,12 +435,73 @@ def test_routes_that_cannot_work_are_refused(settings: dict[str, Any], problem: 
     }
     with pytest.raises(ConfigurationError, match=problem):
         make_auth_router(LoginSessions(InMemoryTokenStore(), tokens=tokens), **{**good, **settings})
+    with pytest.raises(ConfigurationError, match="sessions must be LoginSessions"):
+        make_auth_router(LoginSessions, **good)  # type: ignore[arg-type]
 
 
 def test_rules_need_a_hasher() -> None:
     """One that verifies without blocking the event loop."""
     with pytest.raises(ConfigurationError, match="passwords must be a PasswordHasher"):
         LoginRules(passwords=object())  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="passwords must be a PasswordHasher"):
+        LoginRules(passwords=PasswordHasher)  # type: ignore[arg-type]
+
+
+def test_a_key_logs_nobody_out() -> None:
+    """A logout everywhere needs a token; a key is not its owner."""
+    tokens = TokenCodec(TokenConfig(secret_key=SECRET))
+    sessions = LoginSessions(InMemoryTokenStore(), tokens=tokens)
+    user = User(1, "ada", None)
+    current = make_current_user(
+        lambda _: user,
+        tokens=tokens,
+        sources=[bearer_token(), api_key_header("X-Key", lambda _: user)],
+        revoked=sessions.revoked,
+    )
+    app = FastAPI()
+    rules = LoginRules[User](passwords=PASSWORDS)
+    app.include_router(
+        make_auth_router(sessions, find_user={}.get, load_user={}.get, rules=rules, current_user=current)
+    )
+    client = TestClient(app)
+    assert client.post("/auth/logout-all", headers={"X-Key": "k"}).status_code == 403
+    assert client.post("/auth/logout-all", headers=bearer(tokens.encode({"sub": 1}))).status_code == 204
+    app.dependency_overrides[current.base] = lambda: user
+    assert client.post("/auth/logout-all").status_code == 204
+
+
+def test_a_logout_that_ends_no_access_token_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """At the start: the hook is easily forgotten. Who may come in is asked at the login too."""
+    tokens = TokenCodec(TokenConfig(secret_key=SECRET))
+    user = User(1, "ada", PASSWORDS.hash("pw"), is_active=False)
+    current = make_current_user(lambda _: user, tokens=tokens, is_active=lambda found: found.is_active)
+    router = make_auth_router(
+        LoginSessions(InMemoryTokenStore(), tokens=tokens),
+        find_user={"ada": user}.get,
+        load_user={"1": user}.get,
+        rules=LoginRules[User](passwords=PASSWORDS),
+        current_user=current,
+    )
+    assert "pass revoked=sessions.revoked" in caplog.text
+    app = FastAPI()
+    app.include_router(router)
+    assert TestClient(app).post("/auth/login", json={"username": "ada", "password": "pw"}).status_code == 401
+
+
+@pytest.mark.asyncio
+async def test_users_may_be_dicts_and_no_is_no() -> None:
+    """A field of another name is said where it is missing; False is nobody, as in the usual copies."""
+    rules = LoginRules[Any](passwords=PASSWORDS)
+    old = bcrypt.hashpw(b"pw", bcrypt.gensalt(4)).decode()
+    user = {"id": 7, "password_hash": old}
+    assert await authenticate(user, "pw", rules) is user
+    assert user["password_hash"] != old
+    assert rules.subject(user) == 7
+    assert await authenticate(False, "pw", rules) is None
+    with pytest.raises(ConfigurationError, match=r"LoginRules\(password_hash=lambda user: ...\)"):
+        await authenticate({"hashed_password": old}, "pw", rules)
+    with pytest.raises(ConfigurationError, match=r"LoginRules\(subject=lambda user: ...\)"):
+        rules.subject(object())
 
 
 @pytest.mark.asyncio

@@ -75,7 +75,7 @@ async def test_a_login_gives_two_tokens() -> None:
     assert claims.scopes == {"read", "write"}
     assert issued.expires_in_s == 15 * 60
     assert claims.expires_at == NOW.replace(microsecond=0) + 15 * MINUTE
-    assert repr(issued) == f"IssuedTokens(expires_in_s=900, sid={issued.sid!r})"
+    assert repr(issued) == f"IssuedTokens(expires_in_s=900, sid={issued.sid!r}, scope='read write')"
     assert await login.alive(issued)
     with pytest.raises(FrozenInstanceError):
         issued.sid = "another"  # type: ignore[misc]
@@ -496,3 +496,54 @@ async def test_what_happens_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     for issued in (first, second, gone, out):
         for secret in (issued.access_token, *issued.refresh_token.split(".")):
             assert secret not in written
+
+
+@pytest.mark.parametrize("issuer", ["https://a.example", lambda: "https://a.example"])
+async def test_another_issuers_users_and_sessions_are_its_own(issuer: Any) -> None:
+    """Whatever they are called; a single token of theirs may be revoked here all the same."""
+    login = Login(issuer=issuer)
+    ours = await login.sessions.start(7)
+    other = TokenCodec(TokenConfig(secret_key=SECRET, issuer="https://b.example"), now=login.clock)
+    theirs = other.decode(other.encode({"sub": 7, "sid": "theirs"}))
+    await login.sessions.end_all(7)
+    assert not await login.alive(ours)
+    assert not await login.sessions.revoked(theirs)
+    await login.sessions.revoke(theirs)
+    assert await login.sessions.revoked(theirs)
+
+
+@pytest.mark.parametrize(
+    ("asked", "has", "gets"),
+    [
+        (None, "read write", "read write"),
+        (None, ["read", "write"], "read write"),
+        (None, None, None),
+        (["read"], "read write", "read"),
+        (["read", "admin"], ["read", "write"], "read"),
+        ([], "read", ""),
+        (["read"], None, ""),
+    ],
+)
+async def test_scopes_are_cut_down_to_what_was_asked_for(asked: Any, has: Any, gets: str | None) -> None:
+    """At the login and at each refresh, as text."""
+    login = Login()
+    data = {} if has is None else {"scope": has}
+    first = await login.sessions.start(7, data=data, scopes=asked)
+    second = await login.sessions.refresh(first.refresh_token, claims_of=lambda _: data)
+    for issued in (first, second):
+        assert issued.scope == login.claims(issued).get("scope") == gets
+
+
+@pytest.mark.parametrize(
+    ("store", "tokens", "problem"),
+    [
+        (InMemoryTokenStore, None, "store must be a store, .* got the class InMemoryTokenStore"),
+        (object(), None, "store must be a store, .* got an instance of object"),
+        (InMemoryTokenStore(), TokenCodec, "tokens must be a TokenCodec; got the class TokenCodec"),
+    ],
+)
+async def test_what_cannot_work_is_refused_at_once(store: Any, tokens: Any, problem: str) -> None:
+    """A class in place of an object, most often."""
+    codec = TokenCodec(TokenConfig(secret_key=SECRET)) if tokens is None else tokens
+    with pytest.raises(ConfigurationError, match=problem):
+        LoginSessions(store, tokens=codec)

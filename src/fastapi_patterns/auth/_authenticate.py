@@ -161,8 +161,10 @@ class Authenticator:
                 user = await run_in_threadpool(loader.load, credential.value, **values)
         except TokenError as error:  # `claims.int_sub` of a subject that is none
             raise RefusedError("invalid", str(error)) from None
-        if user is None:
+        if user is None or user is False:  # what the usual copies give for "no"
             raise RefusedError("unknown_user", "no such user")
+        if user is True:
+            raise TypeError("a loader must give the user, or None; it gave True")
         if self.is_active is not None and self.is_active(user) is not True:
             raise RefusedError("inactive_user", "the user is not active")
         return Loaded(user, credential)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 
-__all__ = ["LOGIN_BODY", "REFRESH_BODY", "LoginForm", "read_login", "read_refresh"]
+__all__ = ["LOGIN_BODY", "REFRESH_BODY", "LoginForm", "missing", "read_login", "read_refresh"]
 
 _MAX_BYTES = 16_384
 _MAX_FIELDS = 20
@@ -50,7 +50,7 @@ async def read_login(request: Request) -> LoginForm:
     username, password, scope = (values.get(name, "") for name in ("username", "password", "scope"))
     for name, value in (("username", username), ("password", password)):
         if not isinstance(value, str) or not value:
-            raise _invalid(name, "Field required")
+            raise missing(name)
     if len(username) > _MAX_NAME_CHARS:
         raise _invalid("username", f"String should have at most {_MAX_NAME_CHARS} characters")
     if not isinstance(scope, str):
@@ -99,6 +99,11 @@ async def _bytes(request: Request) -> bytes:
             raise HTTPException(413, "Content too large")
         parts.append(part)
     return b"".join(parts)
+
+
+def missing(name: str) -> RequestValidationError:
+    """Build what says that a field of the body is not there."""
+    return _invalid(name, "Field required")
 
 
 def _invalid(name: str, message: str) -> RequestValidationError:

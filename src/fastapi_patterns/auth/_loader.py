@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns.exceptions import ConfigurationError
+from fastapi_patterns.security import Claims
 
 __all__ = ["Loader", "read_loader"]
 
@@ -27,6 +28,7 @@ class Loader(NamedTuple):
         load: The function.
         parameters: Those after the first, keyword-only and with their annotations resolved.
         model: The pydantic model that the first one is annotated with, or None.
+        takes_claims: Whether it is annotated with a model, or as `Claims`.
         is_async: Whether calling it gives an awaitable; a sync one runs in a thread.
     """
 
@@ -34,6 +36,7 @@ class Loader(NamedTuple):
     parameters: list[inspect.Parameter]
     model: type[BaseModel] | None
     is_async: bool
+    takes_claims: bool
 
 
 def read_loader(load: Callable[..., Any], called: str = "load_user", first: str = "claims") -> Loader:
@@ -68,14 +71,18 @@ def read_loader(load: Callable[..., Any], called: str = "load_user", first: str 
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints.get(parameter.name, parameter.empty))
         for parameter in rest
     ]
-    return Loader(load, resolved, _model_of(parameters[0], function), is_async_callable(load))
+    kind = _kind_of(parameters[0], function)
+    model = kind if kind is not None and issubclass(kind, BaseModel) else None
+    takes_claims = model is not None or kind is Claims
+    return Loader(load, resolved, model, is_async_callable(load), takes_claims)
 
 
-def _model_of(first: inspect.Parameter, function: Any) -> type[BaseModel] | None:
+def _kind_of(first: inspect.Parameter, function: Any) -> type[Any] | None:
+    """Give the class that the first parameter is annotated with."""
     annotation = first.annotation
-    if isinstance(annotation, str):  # an annotation that exists for type checkers alone is no model
+    if isinstance(annotation, str):  # an annotation that exists for type checkers alone is none
         annotation = getattr(function, "__globals__", {}).get(annotation)
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return annotation if isinstance(annotation, type) else None
 
 
 def _unwrap(load: Callable[..., Any]) -> tuple[str, Callable[..., Any], set[str]]:

@@ -14,6 +14,8 @@ __all__ = ["AuthCookies"]
 
 SameSite = Literal["lax", "strict"]
 
+_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "via")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthCookies:
@@ -29,7 +31,8 @@ class AuthCookies:
         refresh_path: The prefix of the login routes as the browser sees it, a `root_path` included.
         same_site: Of the access cookie; `lax` lets links from elsewhere arrive logged in.
         insecure_on_loopback: For development without TLS: no prefixes and no `Secure` when the request is for
-            `localhost` or a loopback address; requests for any other host get the real ones.
+            `localhost` or a loopback address and came through no proxy; any other gets the real ones. Never in
+            production: a proxy may say nothing of itself.
 
     Raises:
         ConfigurationError: A value is missing or wrong.
@@ -112,5 +115,7 @@ class AuthCookies:
 
     def _is_insecure(self, connection: HTTPConnection) -> bool:
         if not self.insecure_on_loopback or connection.url.scheme in ("https", "wss"):
+            return False
+        if any(name in connection.headers for name in _PROXY_HEADERS):  # whose own `Host` a client never saw
             return False
         return connection.url.hostname in ("localhost", "127.0.0.1", "::1")

@@ -145,12 +145,14 @@ class CurrentUserDependency(Generic[UserT]):
         base: The dependency under all others. In tests, `app.dependency_overrides[get_current_user.base] = lambda:
             user` logs this user in everywhere, with every scope; checks of `.requiring` still run.
         optional: The user, or None when no credential was sent. A bad credential is still a 401.
+        by_token: The user who came with a token; one who came with a key or a password is not let in: 403.
         if_valid: The user, or None when no credential was sent or it is no good. An error of the server stays one.
     """
 
     base: Callable[..., Awaitable[Any]]
     optional: Callable[..., Awaitable[UserT | None]]
     if_valid: Callable[..., Awaitable[UserT | None]]
+    by_token: Callable[..., Awaitable[UserT]]
 
     def __init__(self, authenticator: Authenticator, scope_rules: ScopeRules) -> None:
         self._authenticator = authenticator
@@ -172,6 +174,26 @@ class CurrentUserDependency(Generic[UserT]):
 
         self.optional = optional
         self.if_valid = if_valid
+
+        async def by_token(
+            connection: HTTPConnection, user: Annotated[Any, Depends(self)], loaded: Annotated[Any, Depends(base)]
+        ) -> Any:
+            _, credential = Base.unpack(loaded)
+            if credential is not None and credential.claims is None:
+                await self._authenticator.refuse(connection, "insufficient_privilege", "only a token may do this")
+            return user
+
+        self.by_token = by_token
+
+    @property
+    def is_active(self) -> Callable[[Any], bool] | None:
+        """What tells whether a user may come in, as it was passed."""
+        return self._authenticator.is_active
+
+    @property
+    def asks_for_revocation(self) -> bool:
+        """Whether a `revoked` hook was passed."""
+        return self._authenticator.revoked is not None
 
     async def __call__(self, connection: HTTPConnection, scopes: SecurityScopes, loaded: Any) -> UserT:
         """Return the user; FastAPI fills the arguments."""

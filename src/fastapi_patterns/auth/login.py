@@ -1,7 +1,7 @@
 """A login: find the user, verify the password at the same cost for everybody, and renew the hash."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Generic, Protocol, TypeVar
@@ -24,16 +24,29 @@ class PasswordVerifier(Protocol):
         ...
 
 
-def _password_hash(user: Any) -> str | None:
-    return user.password_hash  # type: ignore[no-any-return]
+def _password_hash(user: Any) -> Any:
+    return _read(user, "password_hash")
 
 
 def _set_password_hash(user: Any, new_hash: str) -> None:
-    user.password_hash = new_hash
+    if isinstance(user, MutableMapping):
+        user["password_hash"] = new_hash
+    else:
+        user.password_hash = new_hash
 
 
 def _id(user: Any) -> Any:
-    return user.id
+    return _read(user, "id")
+
+
+def _read(user: Any, name: str) -> Any:
+    try:
+        return user[name] if isinstance(user, Mapping) else getattr(user, name)
+    except (KeyError, AttributeError):
+        option = "subject" if name == "id" else name
+        raise ConfigurationError(
+            f"{type(user).__name__} has no {name}: say where it is, LoginRules({option}=lambda user: ...)"
+        ) from None
 
 
 @dataclass(frozen=True, kw_only=True)  # slots would break LoginRules[User](...)
@@ -42,7 +55,7 @@ class LoginRules(Generic[UserT]):
 
     Args:
         passwords: Verifies passwords.
-        password_hash: Reads a user's stored hash; `user.password_hash` by default.
+        password_hash: Reads a user's stored hash; `user.password_hash`, or that of a dict, by default.
         set_password_hash: Stores a new one, when the old is of an older scheme; None for users that cannot be changed.
         subject: What tokens say of the user; `user.id` by default.
         is_active: Tells whether a user may log in; anything but True is no, and reads like a wrong password.
@@ -55,8 +68,8 @@ class LoginRules(Generic[UserT]):
     is_active: Callable[[UserT], bool] | None = None
 
     def __post_init__(self) -> None:
-        if not callable(getattr(self.passwords, "averify_and_update", None)):
-            got = type(self.passwords).__name__
+        if isinstance(self.passwords, type) or not callable(getattr(self.passwords, "averify_and_update", None)):
+            got = self.passwords if isinstance(self.passwords, type) else type(self.passwords).__name__
             raise ConfigurationError(f"passwords must be a PasswordHasher, or a GuardedHasher around yours; got {got}")
 
 
@@ -71,6 +84,8 @@ async def authenticate(user: UserT | None, password: str, rules: LoginRules[User
         password: As it was sent.
         rules: How to verify.
     """
+    if user is False:  # what the usual copies give for "no"
+        user = None
     stored = None if user is None else rules.password_hash(user)
     good, new_hash = await rules.passwords.averify_and_update(password, stored)
     if user is None or good is not True:

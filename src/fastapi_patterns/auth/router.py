@@ -4,7 +4,9 @@ Registration, password reset and e-mail checks stay routes of the application.
 """
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -14,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns.auth._events import log_event
-from fastapi_patterns.auth._forms import LOGIN_BODY, REFRESH_BODY, LoginForm, read_login, read_refresh
+from fastapi_patterns.auth._forms import LOGIN_BODY, REFRESH_BODY, LoginForm, missing, read_login, read_refresh
 from fastapi_patterns.auth._loader import read_loader
 from fastapi_patterns.auth.cookies import AuthCookies
 from fastapi_patterns.auth.csrf import CrossSiteError
@@ -25,6 +27,8 @@ from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import TokenError
 
 __all__ = ["TokenAnswer", "make_auth_router"]
+
+_log = logging.getLogger("fastapi_patterns.auth")
 
 RefreshTokenDep = Annotated[str | None, Depends(read_refresh)]
 
@@ -80,11 +84,12 @@ def make_auth_router(
         password and a user who may not log in read the same 401. A guard's answer is 429 with `Retry-After`. Every
         answer with tokens has `Cache-Control: no-store`.
     """
-    if not isinstance(current_user, CurrentUserDependency):
-        raise ConfigurationError("current_user must be what make_current_user(...) gave")
+    _check(sessions, rules, cookies, current_user)
+    rules = rules if rules.is_active is not None else replace(rules, is_active=current_user.is_active)
     routes = _Routes(sessions, rules, claims, guard, cookies)
     finding = Depends(_finder(find_user, "find_user", "username"))
     loading = Depends(_finder(load_user, "load_user", "subject"))
+    by_token = current_user.by_token  # a key must not log its owner out
 
     async def login(
         request: Request, response: Response, form: Annotated[LoginForm, Depends(read_login)], find: Any = finding
@@ -100,7 +105,7 @@ def make_auth_router(
         """End the session; also when it has ended already."""
         await routes.logout(request, response, token)
 
-    async def logout_all(request: Request, response: Response, user: Annotated[Any, Depends(current_user)]) -> None:
+    async def logout_all(request: Request, response: Response, user: Annotated[Any, Depends(by_token)]) -> None:
         """End all sessions of the user who asks."""
         await routes.logout_all(request, response, user)
 
@@ -137,28 +142,29 @@ class _Routes:
         if user is None:
             log_event("auth.failure", reason="login: wrong name or password, or a user who may not log in")
             raise _unauthorized("Wrong user name or password")
-        data = self._data(user, form.scopes)
-        issued = await self._sessions.start(self._rules.subject(user), data=data)
-        return self._answer(request, response, issued, data.get("scope"))
+        issued = await self._sessions.start(
+            self._rules.subject(user), data=self._data(user), scopes=form.scopes or None
+        )
+        if self._cookies is not None:  # the session that the browser had is not needed any more
+            await self._sessions.end(self._cookies.refresh_token(request))
+        return self._answer(request, response, issued)
 
     async def refresh(self, request: Request, response: Response, token: str | None, load: Any) -> TokenAnswer:
         token = self._token(request, token)
-        scope: Any = None
 
         async def claims_of(subject: str) -> Mapping[str, Any] | None:
-            nonlocal scope
             user = await load(subject)
-            if user is None or (self._rules.is_active is not None and self._rules.is_active(user) is not True):
+            if user is None or user is False:
                 return None
-            data = self._data(user, ())
-            scope = data.get("scope")
-            return data
+            if self._rules.is_active is not None and self._rules.is_active(user) is not True:
+                return None
+            return self._data(user)
 
         try:
             issued = await self._sessions.refresh(token, claims_of=claims_of)
         except TokenError:
             raise _unauthorized("The session has ended") from None
-        return self._answer(request, response, issued, scope)
+        return self._answer(request, response, issued)
 
     async def logout(self, request: Request, response: Response, token: str | None) -> None:
         await self._sessions.end(self._token(request, token))
@@ -170,13 +176,8 @@ class _Routes:
         if self._cookies is not None:
             self._cookies.clear(request, response)
 
-    def _data(self, user: Any, wanted: tuple[str, ...]) -> dict[str, Any]:
-        data = {} if self._claims is None else dict(self._claims(user))
-        if wanted:
-            # Never more than the user has (RFC 6749 section 3.3).
-            allowed = str(data.get("scope", "")).split()
-            data["scope"] = " ".join(scope for scope in allowed if scope in wanted)
-        return data
+    def _data(self, user: Any) -> Mapping[str, Any]:
+        return {} if self._claims is None else self._claims(user)
 
     async def _wait(self, request: Request, username: str) -> None:
         if self._guard is None:
@@ -202,16 +203,18 @@ class _Routes:
 
     def _token(self, request: Request, token: str | None) -> str | None:
         self._check_origin(request)
+        if token is None and self._cookies is None:  # a misspelled name must not read like a logout that was done
+            raise missing("refresh_token")
         return token if token is not None or self._cookies is None else self._cookies.refresh_token(request)
 
-    def _answer(self, request: Request, response: Response, issued: IssuedTokens, scope: Any) -> TokenAnswer:
+    def _answer(self, request: Request, response: Response, issued: IssuedTokens) -> TokenAnswer:
         response.headers["Cache-Control"] = "no-store"
         if self._cookies is None:
             return TokenAnswer(
                 access_token=issued.access_token,
                 refresh_token=issued.refresh_token,
                 expires_in=issued.expires_in_s,
-                scope=scope,
+                scope=issued.scope,
             )
         self._cookies.set(
             request,
@@ -221,7 +224,21 @@ class _Routes:
             sid=issued.sid,
             max_age_s=int(self._sessions.policy.idle.total_seconds()),
         )
-        return TokenAnswer(expires_in=issued.expires_in_s, scope=scope)
+        return TokenAnswer(expires_in=issued.expires_in_s, scope=issued.scope)
+
+
+def _check(sessions: object, rules: object, cookies: object, current_user: object) -> None:
+    wanted: tuple[tuple[str, object, type, str], ...] = (
+        ("sessions", sessions, LoginSessions, "LoginSessions(store, tokens=tokens)"),
+        ("rules", rules, LoginRules, "LoginRules(passwords=PasswordHasher())"),
+        ("current_user", current_user, CurrentUserDependency, "what make_current_user(...) gave"),
+        ("cookies", AuthCookies if cookies is None else cookies, AuthCookies, "AuthCookies(csrf=...)"),
+    )
+    for name, value, kind, example in wanted:
+        if not isinstance(value, kind) and not (name == "cookies" and cookies is None):
+            raise ConfigurationError(f"{name} must be {example}; got {type(value).__name__}")
+    if isinstance(current_user, CurrentUserDependency) and not current_user.asks_for_revocation:
+        _log.warning("a logout ends no access token: pass revoked=sessions.revoked to make_current_user")
 
 
 def _unauthorized(detail: str) -> HTTPException:
@@ -230,7 +247,10 @@ def _unauthorized(detail: str) -> HTTPException:
 
 def _finder(find: Callable[..., Any], called: str, first: str) -> Callable[..., Any]:
     """Make a dependency of a function whose first parameter is filled later."""
-    parameters = read_loader(find, called, first).parameters
+    loader = read_loader(find, called, first)
+    if loader.takes_claims:
+        raise ConfigurationError(f"{called} receives the {first} as text here, and not the claims of a token")
+    parameters = loader.parameters
 
     async def ready(**values: Any) -> Callable[[str], Any]:
         async def call(key: str) -> Any:

@@ -5,7 +5,7 @@ answers for the store: when that cannot be reached, its exception leaves, and no
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns.auth._events import log_event
 from fastapi_patterns.auth.stores.protocol import TokenStore
+from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security.claims import Claims
 from fastapi_patterns.security.errors import TokenClaimsError, TokenError, TokenExpiredError
 from fastapi_patterns.security.refresh import (
@@ -54,12 +55,14 @@ class IssuedTokens:
         refresh_token: For the next refresh, once.
         expires_in_s: Seconds that the access token is good for, as `expires_in` of RFC 6749 section 5.1.
         sid: The session's name, which is no secret.
+        scope: The access token's scopes, separated by blanks; None when it says nothing of scopes.
     """
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     expires_in_s: int
     sid: str
+    scope: str | None = None
 
 
 class LoginSessions:
@@ -74,6 +77,9 @@ class LoginSessions:
             session.
         policy: How long sessions live; `RefreshPolicy()` by default.
         now: The clock; tests inject their own, and the same in `tokens`.
+
+    Raises:
+        ConfigurationError: `store` or `tokens` is none.
     """
 
     def __init__(
@@ -84,25 +90,34 @@ class LoginSessions:
         policy: RefreshPolicy | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
+        if isinstance(store, type) or not callable(getattr(store, "swap_session", None)):
+            raise ConfigurationError(f"store must be a store, such as InMemoryTokenStore(); got {_kind(store)}")
+        if not isinstance(tokens, TokenCodec):
+            raise ConfigurationError(f"tokens must be a TokenCodec; got {_kind(tokens)}")
         self._store = store
         self._tokens = tokens
         self.policy = RefreshPolicy() if policy is None else policy
         self._now = now
         self._last_end = datetime.min.replace(tzinfo=UTC)
 
-    async def start(self, subject: str | int | UUID, *, data: Mapping[str, Any] | None = None) -> IssuedTokens:
+    async def start(
+        self, subject: str | int | UUID, *, data: Mapping[str, Any] | None = None, scopes: Collection[str] | None = None
+    ) -> IssuedTokens:
         """Begin a session, after the user has proved who they are.
 
         Args:
             subject: Whose it is, as in `TokenCodec.encode`.
             data: More claims for the first access token; later ones have those that `claims_of` gives then.
+            scopes: What the client asks for of the claim `scope`: no access token of the session ever has more, those
+                of a refresh included (RFC 6749 section 6). None for all.
 
         Raises:
             ValueError: `subject` cannot be one, or `data` holds a claim that is written here or by the codec.
         """
         # A login that follows the end of all sessions within one tick of the clock is a later one.
         now = max(self._now(), self._last_end + _MICROSECOND)
-        begun = start_session(_subject(subject), policy=self.policy, now=now)
+        scope = None if scopes is None else " ".join(sorted(scopes))
+        begun = start_session(_subject(subject), policy=self.policy, now=now, scope=scope)
         issued = self._issue(begun, {} if data is None else data, now)
         await self._store.add_session(begun.session)
         log_event("auth.success", reason="login", user_id=begun.session.subject, sid=issued.sid)
@@ -181,9 +196,15 @@ class LoginSessions:
 
     async def revoked(self, claims: Claims) -> bool:
         """Tell whether a verified access token was revoked: the hook of `make_current_user`, one query a request."""
-        return await self._store.is_revoked(
-            jti=claims.jti, sid=_sid(claims), subject=claims.sub, issued_at=claims.issued_at
-        )
+        sid, subject = _sid(claims), claims.sub
+        if not self._is_ours(claims):
+            # Another issuer's sessions and users are its own, whatever they are called; a token may be revoked here.
+            sid, subject = None, f"{claims.get('iss')} {subject}"
+        return await self._store.is_revoked(jti=claims.jti, sid=sid, subject=subject, issued_at=claims.issued_at)
+
+    def _is_ours(self, claims: Claims) -> bool:
+        issuer = self._tokens.config.issuer
+        return issuer is None or claims.get("iss") == (issuer() if callable(issuer) else issuer)
 
     async def _refresh(self, token: str | None, claims_of: ClaimsOf) -> IssuedTokens:
         sid = parse_refresh_token(token).sid
@@ -234,7 +255,7 @@ class LoginSessions:
         lifetime = check_lifetime(configured() if callable(configured) else configured)
         lifetime = min(lifetime, session.expires_at - now)
         claims = {
-            **data,
+            **_narrowed(data, session.scope),
             subject_claim: session.subject,
             "sid": session.sid,
             # The login's, however often the session is refreshed (OpenID Connect Core 1.0 section 2).
@@ -245,7 +266,19 @@ class LoginSessions:
             refresh_token=rotation.token,
             expires_in_s=int(lifetime.total_seconds()),
             sid=session.sid,
+            scope=claims.get("scope"),
         )
+
+
+def _narrowed(data: Mapping[str, Any], asked: str | None) -> dict[str, Any]:
+    """Give the claims with `scope` as text, cut down to what the login asked for."""
+    claims, found = dict(data), data.get("scope")
+    if found is None and asked is None:
+        return claims
+    has = [] if found is None else found.split() if isinstance(found, str) else list(found)
+    wanted = has if asked is None else [scope for scope in has if scope in asked.split()]
+    claims["scope"] = " ".join(wanted)
+    return claims
 
 
 def _sid(claims: Claims) -> str | None:
@@ -260,3 +293,7 @@ def _subject(subject: str | int | UUID) -> str:
     if str(subject) == "" or "\0" in str(subject):
         raise ValueError("subject must not be empty, nor hold NUL, which databases cannot take")
     return str(subject)
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"an instance of {type(value).__name__}"

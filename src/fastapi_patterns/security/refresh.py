@@ -74,6 +74,7 @@ class RefreshSession:
         rotated_at: When the token was last exchanged.
         expires_at: When it ends if it is not used: the earlier of idle and absolute.
         revoked_at: When it was ended, or None.
+        scope: The scopes that the login asked for, separated by blanks; None for all that the user has.
     """
 
     sid: str
@@ -84,6 +85,7 @@ class RefreshSession:
     rotated_at: datetime
     expires_at: datetime
     revoked_at: datetime | None = None
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Rotation:
     token: str = field(repr=False)
 
 
-def start_session(subject: str, *, policy: RefreshPolicy, now: datetime) -> Rotation:
+def start_session(subject: str, *, policy: RefreshPolicy, now: datetime, scope: str | None = None) -> Rotation:
     """Begin a session at login.
 
     Args:
@@ -130,6 +132,7 @@ def start_session(subject: str, *, policy: RefreshPolicy, now: datetime) -> Rota
         created_at=now,
         rotated_at=now,
         expires_at=now + policy.idle,
+        scope=scope,
     )
     return Rotation(session, token)
 

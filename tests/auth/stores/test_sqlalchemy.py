@@ -124,7 +124,8 @@ async def test_a_check_is_one_query_and_a_swap_is_one_update(tmp_path: Path) -> 
             await store.is_revoked(jti=None, sid=None, subject="7", issued_at=NOW)
             await store.swap_session(first, first)
             await store.get_session(first.sid)
-        assert seen == ["SELECT", "SELECT", "UPDATE", "SELECT"]
+        # SQLite begins a transaction where one writes.
+        assert [word for word in seen if word != "BEGIN"] == ["SELECT", "SELECT", "UPDATE", "SELECT"]
         assert len(transactions) == 4
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
 
 __all__ = ["TokenStoreTables", "token_store_tables"]
 
@@ -43,6 +43,7 @@ def token_store_tables(metadata: MetaData, *, prefix: str = "auth_", schema: str
         Column("rotated_at", BigInteger, nullable=False),
         Column("expires_at", BigInteger, nullable=False, index=True),
         Column("revoked_at", BigInteger),
+        Column("scope", Text),
         schema=schema,
     )
     revoked_tokens = Table(

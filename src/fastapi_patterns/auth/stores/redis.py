@@ -158,6 +158,7 @@ def _fields(session: RefreshSession) -> list[str | int]:
         "rotated": to_micros(session.rotated_at),
         "expires": to_micros(session.expires_at),
         "revoked": None if session.revoked_at is None else to_micros(session.revoked_at),
+        "scope": session.scope,
     }
     return [part for name, value in fields.items() if value is not None for part in (name, value)]
 
@@ -172,6 +173,7 @@ def _session(sid: str, found: dict[str, str]) -> RefreshSession:
         rotated_at=from_micros(int(found["rotated"])),
         expires_at=from_micros(int(found["expires"])),
         revoked_at=_moment(found.get("revoked")),
+        scope=found.get("scope"),
     )
 
 

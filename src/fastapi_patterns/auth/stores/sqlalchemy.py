@@ -236,6 +236,7 @@ def _row(session: RefreshSession) -> dict[str, Any]:
         "rotated_at": to_micros(session.rotated_at),
         "expires_at": to_micros(session.expires_at),
         "revoked_at": None if session.revoked_at is None else to_micros(session.revoked_at),
+        "scope": session.scope,
     }
 
 
@@ -249,6 +250,7 @@ def _session(row: Any) -> RefreshSession:
         rotated_at=from_micros(row.rotated_at),
         expires_at=from_micros(row.expires_at),
         revoked_at=_moment(row.revoked_at),
+        scope=row.scope,
     )
 
 
