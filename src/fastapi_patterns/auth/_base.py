@@ -4,7 +4,7 @@ import inspect
 from typing import Annotated, Any
 
 from fastapi import Depends
-from fastapi.security.base import SecurityBase
+from fastapi.security import OAuth2
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
@@ -42,14 +42,14 @@ async def expect_nothing(connection: HTTPConnection) -> None:
     connection.scope[_LENIENT] = True
 
 
-class _Scheme(SecurityBase):
+class _Scheme(OAuth2):  # older FastAPIs show scopes for nothing else
     """Shows a further source in OpenAPI, and does nothing."""
 
     def __init__(self, source: Source) -> None:
         self.model = source.model
         self.scheme_name = source.name
 
-    async def __call__(self) -> None:
+    async def __call__(self) -> None:  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
         """Do nothing."""
 
 
@@ -65,7 +65,7 @@ class _Verified(_Scheme):
         return await self._base.verify(connection)
 
 
-class Base(SecurityBase):
+class Base(OAuth2):
     """Gives a `Loaded`, `Absent` or `Refused`.
 
     A security scheme itself, so that a loader without dependencies of its own costs one dependency and not three.
@@ -87,7 +87,9 @@ class Base(SecurityBase):
             own.append(_parameter("_verified", _Verified(self, first)))
         self.__signature__ = inspect.Signature([*own, *markers, *parameters])
 
-    async def __call__(self, _connection: HTTPConnection, _verified: Any = None, **values: Any) -> Any:
+    async def __call__(  # type: ignore[override]  # FastAPI fills it by name
+        self, _connection: HTTPConnection, _verified: Any = None, **values: Any
+    ) -> Any:
         """Return what became of the request's credential; FastAPI fills the arguments."""
         # FastAPI calls a dependency again for each set of scopes that a route asks for; the user is loaded once.
         memo = _connection.scope.get(_USERS)

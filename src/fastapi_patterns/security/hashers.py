@@ -189,6 +189,8 @@ def _check_schemes(hasher: Any) -> None:
 
 def _cheapest(handler: Any) -> Any:
     """Give the scheme with its least cost, so that all are tried in milliseconds."""
+    if hasattr(handler, "get_backend"):
+        handler.get_backend()  # or what is made of the handler below would keep passlib's placeholder for the code
     settings = getattr(handler, "setting_kwds", ())
     least = {"rounds": max(handler.min_rounds, 1)} if "rounds" in settings else {}
     if "memory_cost" in settings:
