@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends, FastAPI, Security
+from fastapi import Depends, FastAPI, Request, Security
 from fastapi.testclient import TestClient
 
 from fastapi_patterns import Claims, ConfigurationError, TokenCodec, TokenConfig, make_current_user
@@ -67,6 +67,11 @@ def test_a_challenge_of_the_applications_own_is_left_alone() -> None:
     [
         (SECONDS - 299, 200),
         (SECONDS - 299.5, 200),
+        (SECONDS + 299, 200),
+        (SECONDS + 301, 401),
+        (SECONDS * 1000, 401),
+        (10**400, 401),
+        (-1, 401),
         (SECONDS - 301, 401),
         (True, 401),
         ("soon", 401),
@@ -209,3 +214,66 @@ def bool_of_claims(answer: bool, claims: Claims) -> bool:
 def bool_of(answer: bool, key: str) -> bool:
     """The shape of the usual copies: `key == "right"`."""
     return answer and bool(key)
+
+
+@pytest.mark.parametrize("sent", [{"X-Key": "wrong"}, bearer()])
+def test_a_lambda_around_an_async_loader_is_awaited(sent: dict[str, str]) -> None:
+    """A coroutine is no user."""
+
+    async def nobody(_key: object) -> None:
+        return None
+
+    current = make_current_user(
+        lambda claims: nobody(claims),
+        tokens=TOKENS,
+        sources=[bearer_token(), api_key("X-Key", lambda key: nobody(key))],
+    )
+    app = FastAPI()
+
+    @app.get("/me", dependencies=[Depends(current)])
+    async def me() -> str:
+        return "secret"
+
+    assert TestClient(app).get("/me", headers=sent).status_code == 401
+
+
+def test_scopes_of_a_user_may_be_a_text() -> None:
+    """Of names between blanks, and not of letters: one of them could be the wildcard."""
+    current = make_current_user(load, tokens=TOKENS, user_scopes=lambda _: "items:* read", wildcard_scopes=True)
+    app = FastAPI()
+
+    @app.get("/{scope}")
+    async def allowed(user: Annotated[str, Security(current, scopes=["admin:delete"])]) -> str:
+        return user
+
+    @app.get("/read/it")
+    async def read(user: Annotated[str, Security(current, scopes=["read", "items:write"])]) -> str:
+        return user
+
+    client = TestClient(app)
+    assert client.get("/delete", headers=bearer(scope="*")).status_code == 403
+    assert client.get("/read/it", headers=bearer(scope="*")).status_code == 200
+
+
+def test_a_copy_of_a_request_with_other_headers_is_another_request() -> None:
+    """As a batch route makes them: what was loaded for the outer one is not for the inner."""
+    current = make_current_user(load, tokens=TOKENS)
+    app = FastAPI()
+    inner: list[int] = []
+
+    @app.get("/me")
+    async def me(user: Annotated[str, Depends(current)]) -> str:
+        return user
+
+    @app.get("/batch")
+    async def batch(request: Request, user: Annotated[str, Depends(current)]) -> str:
+        async def send(message: Any) -> None:
+            inner.append(message.get("status", 0))
+
+        headers = [(b"authorization", b"Bearer nonsense")]
+        scope = {**request.scope, "path": "/me", "raw_path": b"/me", "headers": headers}
+        await app(scope, request.receive, send)
+        return user
+
+    assert TestClient(app).get("/batch", headers=bearer()).status_code == 200
+    assert inner[0] == 401

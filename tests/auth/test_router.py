@@ -1,7 +1,7 @@
 """Login, refresh, logout: the routes over an application's own users, with tokens in the body or in cookies."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar
 
@@ -26,6 +26,7 @@ from fastapi_patterns.security import Argon2Params
 
 SECRET = "S3cr3t-of-the-tests-0123456789-abc"
 ORIGIN = "https://shop.example"
+JSON = {"Content-Type": "application/json"}
 PASSWORDS = PasswordHasher(Argon2Params.FOR_TESTS_ONLY)
 
 
@@ -96,7 +97,8 @@ def make_shop(*, with_cookies: bool = False, guarded: bool = False, loopback: bo
     async def me(user: Annotated[User, Depends(current)]) -> str:
         return user.name
 
-    shop.client = TestClient(shop.app, base_url="http://localhost:8000" if loopback else ORIGIN)
+    base_url = "http://localhost:8000" if loopback else ORIGIN
+    shop.client = TestClient(shop.app, base_url=base_url, client=("127.0.0.1", 50_000))
     return shop
 
 
@@ -247,6 +249,8 @@ class TestBodies:
             ({"json": {"username": "ada", "password": 7}}, 422),
             ({"json": {"username": "ada", "password": "x", "scope": ["read"]}}, 422),
             ({"json": {"username": "a" * 321, "password": "x"}}, 422),
+            ({"json": {"username": "a\0", "password": "x"}}, 422),
+            ({"content": rb'{"username": "\ud800", "password": "x"}', "headers": JSON}, 422),
             ({"json": ["ada"]}, 422),
             ({"content": b"{", "headers": {"Content-Type": "application/json"}}, 422),
             ({"content": b"[" * 10_000, "headers": {"Content-Type": "application/json"}}, 422),
@@ -287,7 +291,7 @@ class TestGuard:
         monkeypatch.setattr(PASSWORDS, "averify_and_update", lambda *_: hashed.append(1))
         answer = shop.client.post("/auth/login", data={"username": "ada", "password": "x"})
         assert (answer.status_code, answer.headers["Retry-After"]) == (429, "30")
-        assert (hashed, shop.asked) == ([], [("ada", "testclient")])
+        assert (hashed, shop.asked) == ([], [("ada", "127.0.0.1")])
 
     def test_whom_it_lets_pass_may_log_in(self) -> None:
         """None goes on."""
@@ -365,6 +369,20 @@ class TestCookies:
         form = {"username": "ada", "password": "correct horse"}
         assert shop.client.post(path, data=form, headers=headers).status_code == 403
 
+    def test_a_logout_ends_the_session_where_the_refresh_cookie_does_not_come_along(self) -> None:
+        """Two of them, or another path: the access cookie names the session too."""
+        shop = make_shop(with_cookies=True)
+        form = {"username": "ada", "password": "correct horse"}
+        shop.client.post("/auth/login", data=form, headers=self.HEADERS)
+        access, refresh = (shop.client.cookies[f"__{name}"] for name in ("Host-session", "Secure-session_refresh"))
+        twice = f"__Host-session={access}; __Secure-session_refresh={refresh}; __Secure-session_refresh=x"
+        bare = TestClient(shop.app, base_url=ORIGIN)
+        assert bare.post("/auth/logout", headers={**self.HEADERS, "Cookie": twice}).status_code == 204
+        assert bare.get("/me", headers=bearer(access)).status_code == 401
+        assert (
+            bare.post("/auth/logout", headers={**self.HEADERS, "Cookie": "__Host-session=nonsense"}).status_code == 204
+        )
+
     def test_two_cookies_of_one_name_are_none(self) -> None:
         """A subdomain could have set the other one."""
         shop = make_shop(with_cookies=True)
@@ -382,6 +400,8 @@ class TestCookies:
         assert shop.client.get("/me").json() == "ada"
         proxied = {**headers, "X-Forwarded-Proto": "https"}  # a proxy's own `Host` says nothing of the client's
         assert "__Host-session" in str(shop.client.post("/auth/login", data=form, headers=proxied).headers)
+        stranger = TestClient(shop.app, base_url="http://localhost:8000", client=("203.0.113.9", 50_000))
+        assert "__Host-session" in str(stranger.post("/auth/login", data=form, headers=headers).headers)
         elsewhere = TestClient(shop.app, base_url="http://shop.example")
         answer = elsewhere.post("/auth/login", data=form, headers=self.HEADERS)
         assert "__Host-session" in str(answer.headers)
@@ -520,3 +540,65 @@ async def test_authenticate_alone(changed: bool) -> None:
     assert len(stored) == changed
     assert await authenticate(user, "wrong", rules) is None
     assert await authenticate(None, "correct horse", rules) is None
+
+
+def test_a_login_that_is_under_way_ends_with_all_sessions() -> None:
+    """The hash was read before the password was changed, so its session began before too."""
+    clock = [datetime.now(UTC)]
+    tokens = TokenCodec(TokenConfig(secret_key=SECRET), now=lambda: clock[0])
+    sessions = LoginSessions(InMemoryTokenStore(now=lambda: clock[0]), tokens=tokens, now=lambda: clock[0])
+    user = User(1, "ada", PASSWORDS.hash("old"))
+
+    async def find_user(_name: str) -> User:
+        found = replace(user)
+        clock[0] += timedelta(seconds=1)
+        await sessions.end_all(1)  # the password is changed while this one is being verified
+        clock[0] += timedelta(seconds=1)
+        return found
+
+    current = make_current_user(lambda _: user, tokens=tokens, revoked=sessions.revoked)
+    app = FastAPI()
+    app.include_router(
+        make_auth_router(
+            sessions,
+            find_user=find_user,
+            load_user={"1": user}.get,
+            rules=LoginRules[User](passwords=PASSWORDS),
+            current_user=current,
+        )
+    )
+
+    @app.get("/me")
+    async def me(who: Annotated[User, Depends(current)]) -> str:
+        return who.name
+
+    client = TestClient(app)
+    late = client.post("/auth/login", json={"username": "ada", "password": "old"}).json()
+    assert client.get("/me", headers=bearer(late["access_token"])).status_code == 401
+    assert client.post("/auth/refresh", json={"refresh_token": late["refresh_token"]}).status_code == 401
+
+
+def test_a_finder_may_be_a_lambda_around_an_async_function() -> None:
+    """What it gives is awaited, and nobody is nobody."""
+    tokens = TokenCodec(TokenConfig(secret_key=SECRET))
+    sessions = LoginSessions(InMemoryTokenStore(), tokens=tokens)
+    users = {"ada": User(1, "ada", PASSWORDS.hash("pw"))}
+
+    async def find(name: str) -> User | None:
+        return users.get(name)
+
+    app = FastAPI()
+    app.include_router(
+        make_auth_router(
+            sessions,
+            find_user=lambda name: find(name),
+            load_user=lambda _: find("nobody"),
+            rules=LoginRules[User](passwords=PASSWORDS),
+            current_user=make_current_user(lambda claims: claims.sub, tokens=tokens, revoked=sessions.revoked),
+        )
+    )
+    client = TestClient(app)
+    issued = client.post("/auth/login", json={"username": "ada", "password": "pw"})
+    assert issued.status_code == 200
+    refreshed = client.post("/auth/refresh", json={"refresh_token": issued.json()["refresh_token"]})
+    assert refreshed.status_code == 401

@@ -78,6 +78,7 @@ class Authenticator:
     loader: Loader
     tokens: TokenDecoder
     sources: Sequence[Source]
+    in_order: Sequence[Source]
     failures: Failures
     realm: str | None
     revoked: Callable[[Claims], bool | Awaitable[bool]] | None
@@ -91,7 +92,7 @@ class Authenticator:
             RefusedError: It is no good.
         """
         try:
-            found = read_first(self.sources, connection)
+            found = read_first(self.in_order, connection)
         except TwoCredentialsError as error:
             raise RefusedError("two_credentials", str(error)) from None
         except MalformedCredentialError as error:
@@ -159,6 +160,8 @@ class Authenticator:
                 user = await loader.load(credential.value, **values)
             else:  # it may block on a database
                 user = await run_in_threadpool(loader.load, credential.value, **values)
+                if inspect.isawaitable(user):  # a lambda or a wrapper around an async loader
+                    user = await user
         except TokenError as error:  # `claims.int_sub` of a subject that is none
             raise RefusedError("invalid", str(error)) from None
         if user is None or user is False:  # what the usual copies give for "no"

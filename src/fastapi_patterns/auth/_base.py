@@ -92,10 +92,12 @@ class Base(OAuth2):
     ) -> Any:
         """Return what became of the request's credential; FastAPI fills the arguments."""
         # FastAPI calls a dependency again for each set of scopes that a route asks for; the user is loaded once.
-        memo = _connection.scope.get(_USERS)
-        if memo is None:
-            memo = _connection.scope[_USERS] = {}
-        elif self in memo:
+        # Of these headers: a copy of the scope with others is another request.
+        headers, memo = _connection.scope.get(_USERS, (None, {}))
+        if headers is not _connection.scope["headers"]:
+            memo = {}
+            _connection.scope[_USERS] = (_connection.scope["headers"], memo)
+        if self in memo:
             return memo[self]
         found = await self.verify(_connection) if _verified is None else _verified
         if isinstance(found, Credential):

@@ -51,6 +51,8 @@ async def read_login(request: Request) -> LoginForm:
     for name, value in (("username", username), ("password", password)):
         if not isinstance(value, str) or not value:
             raise missing(name)
+    if "\0" in username or not _is_unicode(username):  # which JSON can spell, and databases cannot take
+        raise _invalid("username", "Input should be a valid string")
     if len(username) > _MAX_NAME_CHARS:
         raise _invalid("username", f"String should have at most {_MAX_NAME_CHARS} characters")
     if not isinstance(scope, str):
@@ -99,6 +101,14 @@ async def _bytes(request: Request) -> bytes:
             raise HTTPException(413, "Content too large")
         parts.append(part)
     return b"".join(parts)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def missing(name: str) -> RequestValidationError:

@@ -23,7 +23,7 @@ class ScopeRules(NamedTuple):
         """Give those of the wanted scopes that the caller lacks."""
         # A key or a password has no scopes of its own: its user's count.
         of_token = None if credential.claims is None else credential.claims.scopes
-        of_user = None if self.user_scopes is None else frozenset(self.user_scopes(user))
+        of_user = None if self.user_scopes is None else _as_set(self.user_scopes(user))
         granted = [scopes for scopes in (of_token, of_user) if scopes is not None]
         return [scope for scope in wanted if not granted or not all(self._covered(scope, each) for each in granted)]
 
@@ -33,3 +33,8 @@ class ScopeRules(NamedTuple):
         return self.wildcards and any(
             each == "*" or (each.endswith(":*") and scope.startswith(each[:-1])) for each in granted
         )
+
+
+def _as_set(scopes: Iterable[str]) -> frozenset[str]:
+    """Read scopes as a column may have them: a text is names between blanks, and not its letters."""
+    return frozenset(scopes.split() if isinstance(scopes, str) else scopes)

@@ -87,4 +87,8 @@ async def _end(websocket: WebSocket, claims: Claims, code: int, why: str) -> Non
     async def send(_message: Any) -> None:
         raise WebSocketDisconnect(code, why)
 
+    async def receive() -> Any:
+        raise WebSocketDisconnect(code, why)
+
+    websocket.receive = receive  # type: ignore[method-assign]
     websocket.send = send  # type: ignore[assignment,method-assign]  # Starlette's would raise a RuntimeError, a 500 in the log

@@ -14,6 +14,7 @@ __all__ = ["AuthCookies"]
 
 SameSite = Literal["lax", "strict"]
 
+_LOOPBACK = ("127.0.0.1", "::1")
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip", "via")
 
 
@@ -71,6 +72,13 @@ class AuthCookies:
         except MalformedCredentialError:
             return None
 
+    def access_token(self, connection: HTTPConnection) -> str | None:
+        """Read the access token; None when there is no such cookie, or two of them."""
+        try:
+            return read_cookie(connection, self._access_name(connection))
+        except MalformedCredentialError:
+            return None
+
     def set(
         self, connection: HTTPConnection, response: Response, *, access: str, refresh: str, sid: str, max_age_s: int
     ) -> None:
@@ -118,4 +126,5 @@ class AuthCookies:
             return False
         if any(name in connection.headers for name in _PROXY_HEADERS):  # whose own `Host` a client never saw
             return False
-        return connection.url.hostname in ("localhost", "127.0.0.1", "::1")
+        peer = connection.client.host if connection.client else ""
+        return peer in _LOOPBACK and connection.url.hostname in ("localhost", *_LOOPBACK)

@@ -27,6 +27,8 @@ from fastapi_patterns.security import Claims
 __all__ = ["CurrentUserDependency", "make_current_user"]
 
 UserT = TypeVar("UserT")
+# A login in the future is none, but for the difference between two clocks: as much as a codec may forgive.
+_LEEWAY_S = 300
 Check = Callable[[Any], "bool | Awaitable[bool]"]
 Revoked = Callable[[Claims], "bool | Awaitable[bool]"]
 
@@ -129,6 +131,7 @@ def make_current_user(
         loader=read_loader(load_user),
         tokens=tokens,
         sources=listed,
+        in_order=sorted(listed, key=lambda source: source.place == "cookie"),  # a header wins over a cookie
         failures=failures or Failures(),
         realm=realm,
         revoked=revoked,
@@ -301,7 +304,8 @@ class CurrentUserDependency(Generic[UserT]):
             _, credential = Base.unpack(loaded)
             if credential is not None:
                 logged_in = _login_time(credential.claims)
-                if logged_in is None or now().timestamp() - logged_in > seconds:
+                moment = now().timestamp()
+                if logged_in is None or not moment - seconds <= logged_in <= moment + _LEEWAY_S:
                     why = "the login is too long ago"
                     await self._authenticator.refuse(
                         connection, "insufficient_freshness", why, max_age=str(int(seconds))
@@ -314,5 +318,5 @@ class CurrentUserDependency(Generic[UserT]):
 def _login_time(claims: Claims | None) -> float | None:
     logged_in = None if claims is None else claims.get("auth_time")
     if type(logged_in) is int or (type(logged_in) is float and math.isfinite(logged_in)):
-        return float(logged_in)
+        return logged_in  # not as a float: an int may be too large for one
     return None

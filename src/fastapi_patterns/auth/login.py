@@ -57,6 +57,8 @@ class LoginRules(Generic[UserT]):
         passwords: Verifies passwords.
         password_hash: Reads a user's stored hash; `user.password_hash`, or that of a dict, by default.
         set_password_hash: Stores a new one, when the old is of an older scheme; None for users that cannot be changed.
+            By default it sets the attribute: where a password may be reset at the same moment, write `UPDATE ... WHERE
+            password_hash = :old` instead, or the login may put the hash of the old password back.
         subject: What tokens say of the user; `user.id` by default.
         is_active: Tells whether a user may log in; anything but True is no, and reads like a wrong password.
     """

@@ -138,12 +138,13 @@ class _Routes:
     async def login(self, request: Request, response: Response, form: LoginForm, find: Any) -> TokenAnswer:
         self._check_origin(request)
         await self._wait(request, form.username)
+        began_at = self._sessions.moment()  # before the hash is read: a password that is changed meanwhile is another
         user = await authenticate(await find(form.username), form.password, self._rules)
         if user is None:
             log_event("auth.failure", reason="login: wrong name or password, or a user who may not log in")
             raise _unauthorized("Wrong user name or password")
         issued = await self._sessions.start(
-            self._rules.subject(user), data=self._data(user), scopes=form.scopes or None
+            self._rules.subject(user), data=self._data(user), scopes=form.scopes or None, began_at=began_at
         )
         if self._cookies is not None:  # the session that the browser had is not needed any more
             await self._sessions.end(self._cookies.refresh_token(request))
@@ -169,6 +170,8 @@ class _Routes:
     async def logout(self, request: Request, response: Response, token: str | None) -> None:
         await self._sessions.end(self._token(request, token))
         if self._cookies is not None:
+            if access := self._cookies.access_token(request):  # where the refresh cookie did not come along
+                await self._sessions.end_by_access_token(access)
             self._cookies.clear(request, response)
 
     async def logout_all(self, request: Request, response: Response, user: Any) -> None:
@@ -256,7 +259,8 @@ def _finder(find: Callable[..., Any], called: str, first: str) -> Callable[..., 
         async def call(key: str) -> Any:
             if is_async_callable(find):
                 return await find(key, **values)
-            return await run_in_threadpool(find, key, **values)
+            found = await run_in_threadpool(find, key, **values)
+            return await found if inspect.isawaitable(found) else found
 
         return call
 

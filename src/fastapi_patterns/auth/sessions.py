@@ -37,6 +37,7 @@ __all__ = ["ClaimsOf", "IssuedTokens", "LoginSessions"]
 # the last: it is reuse.
 _ROUNDS = 5
 _MICROSECOND = timedelta(microseconds=1)
+_LONGEST_TOKEN = timedelta(days=366)
 # Room for a leeway: tokens of other issuers may last as long as a datetime can say.
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 # What is written here and must not come from the application; a `jti` of its own would be the same in every token.
@@ -101,7 +102,12 @@ class LoginSessions:
         self._last_end = datetime.min.replace(tzinfo=UTC)
 
     async def start(
-        self, subject: str | int | UUID, *, data: Mapping[str, Any] | None = None, scopes: Collection[str] | None = None
+        self,
+        subject: str | int | UUID,
+        *,
+        data: Mapping[str, Any] | None = None,
+        scopes: Collection[str] | None = None,
+        began_at: datetime | None = None,
     ) -> IssuedTokens:
         """Begin a session, after the user has proved who they are.
 
@@ -110,18 +116,23 @@ class LoginSessions:
             data: More claims for the first access token; later ones have those that `claims_of` gives then.
             scopes: What the client asks for of the claim `scope`: no access token of the session ever has more, those
                 of a refresh included (RFC 6749 section 6). None for all.
+            began_at: `moment()` from before the user was looked up: an `end_all` that came while the password was
+                verified ends this session too. By default now.
 
         Raises:
             ValueError: `subject` cannot be one, or `data` holds a claim that is written here or by the codec.
         """
-        # A login that follows the end of all sessions within one tick of the clock is a later one.
-        now = max(self._now(), self._last_end + _MICROSECOND)
+        now = self.moment() if began_at is None else began_at
         scope = None if scopes is None else " ".join(sorted(scopes))
         begun = start_session(_subject(subject), policy=self.policy, now=now, scope=scope)
         issued = self._issue(begun, {} if data is None else data, now)
         await self._store.add_session(begun.session)
         log_event("auth.success", reason="login", user_id=begun.session.subject, sid=issued.sid)
         return issued
+
+    def moment(self) -> datetime:
+        """Give the time for `start(began_at=...)`; after an `end_all` within one tick of the clock, a later one."""
+        return max(self._now(), self._last_end + _MICROSECOND)
 
     async def refresh(self, refresh_token: str | None, *, claims_of: ClaimsOf) -> IssuedTokens:
         """Exchange a refresh token, which is worthless after that.
@@ -161,6 +172,15 @@ class LoginSessions:
         if session is not None and session.revoked_at is None:
             await self._end(session, "logout")
 
+    async def end_by_access_token(self, token: str) -> None:
+        """End the session that an access token belongs to, also an expired one; no error where there is none."""
+        try:
+            claims = self._tokens.decode_expired(token, max_age=self.policy.absolute)
+        except TokenError:
+            return
+        if isinstance(sid := claims.get("sid"), str):
+            await self.end_session(sid)
+
     async def end_session(self, sid: str) -> None:
         """End a session by its name, `claims["sid"]`; nothing checks whose it is, so never take it from a client."""
         await self._store.revoke_session(sid, at=self._now())
@@ -176,8 +196,8 @@ class LoginSessions:
             keep_sid: The session that goes on: the `sid` of the request that asks for it.
         """
         at, name = self._now(), _subject(subject)
-        # Sessions that began until now have all ended by then.
-        until = at + self.policy.absolute
+        # Sessions that began until now have all ended by then, and so have tokens of a year that belong to none.
+        until = at + max(self.policy.absolute, _LONGEST_TOKEN)
         await self._store.revoke_subject(name, at=at, expires_at=until, keep_sid=keep_sid)
         self._last_end = max(self._last_end, at)
         log_event("auth.revocation", reason="all sessions" if keep_sid is None else "all other sessions", user_id=name)

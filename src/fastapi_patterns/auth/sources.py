@@ -173,19 +173,23 @@ def api_key_header(name: str, load_user: Callable[..., Any]) -> Source:
 def read_first(sources: Sequence[Source], connection: HTTPConnection) -> tuple[Source, Any] | None:
     """Find the credential of a request.
 
+    Args:
+        sources: Where to look; those of cookies are the last.
+        connection: The request.
+
     Raises:
         MalformedCredentialError: A source holds what is no credential.
         TwoCredentialsError: Two hold one (RFC 6750 section 2); cookies come along by themselves and do not count.
     """
     found: tuple[Source, Any] | None = None
     for source in sources:
-        # A header wins over a cookie, whatever it says.
+        # Whatever the header says.
         if source.place == "cookie" and (found is not None or "authorization" in connection.headers):
             continue
         credential = source.read(connection)
         if credential is None:
             continue
-        if found is not None and found[0].place != "cookie":
+        if found is not None:
             raise TwoCredentialsError("two credentials were sent")
         found = (source, credential)
     return found
@@ -241,9 +245,10 @@ def read_cookie(connection: HTTPConnection, name: str) -> str | None:
     values = []
     for line in connection.headers.getlist("cookie"):
         for pair in line.split(";"):
-            key, equals, value = pair.strip().partition("=")
+            # No other blanks: to a browser a name behind one of those has no prefix, and any subdomain may set it.
+            key, equals, value = pair.strip(" \t").partition("=")
             if equals and key == name:
-                values.append(value.strip().removeprefix('"').removesuffix('"'))
+                values.append(value.strip(" \t").removeprefix('"').removesuffix('"'))
     if not values:
         return None
     if len(values) > 1:
