@@ -192,13 +192,15 @@ def test_the_csrf_token_of_a_token_without_session_is_bound_to_its_id() -> None:
         (["https://*.example"], "an origin is scheme://host"),
         (["https://shop.example/path"], "an origin is scheme://host"),
         (["shop.example"], "an origin is scheme://host"),
+        (["https://shop.example:443"], "no browser sends it"),
+        (["http://shop.example:80"], "no browser sends it"),
     ],
 )
 def test_origins_are_listed_exactly(origins: Any, problem: str) -> None:
     """No wildcard, no path, no bare host."""
     with pytest.raises(ConfigurationError, match=problem):
         CsrfProtection(SECRET, allow_origins=origins)
-    assert CsrfProtection(SECRET, allow_origins=["https://Shop.example/"]).allow_origins == {ORIGIN}
+    assert CsrfProtection(SECRET, allow_origins=["HTTPS://Shop.example/"]).allow_origins == {ORIGIN}
     assert repr(CSRF) == "CsrfProtection(allow_origins=['https://shop.example'])"
 
 

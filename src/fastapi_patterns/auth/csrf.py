@@ -100,8 +100,10 @@ def _is_unsafe(connection: HTTPConnection) -> bool:
 
 
 def _checked_origin(origin: object) -> str:
-    text = str(origin).rstrip("/")  # pydantic's URLs end in a slash
+    text = str(origin).rstrip("/").lower()  # pydantic's URLs end in a slash, and browsers write small letters
     scheme, separator, host = text.partition("://")
     if scheme not in ("http", "https") or not separator or not host or any(char in host for char in "/*?#@ "):
         raise ConfigurationError("an origin is scheme://host[:port], such as https://app.example")
-    return text.lower()
+    if (scheme, host.rpartition(":")[2]) in (("https", "443"), ("http", "80")):
+        raise ConfigurationError("an origin has no port where it is the scheme's own: no browser sends it")
+    return text
