@@ -194,7 +194,7 @@ def test_a_full_queue_refuses_the_request() -> None:
     assert answer.headers["retry-after"] == "1"
     assert shop.done == []
     assert shop.post("/many/2").status_code == 200
-    assert [what for what, *_ in shop.done] == [0, 1]
+    assert sorted(what for what, *_ in shop.done) == [0, 1]  # each in a thread of its own
 
 
 def test_a_task_that_is_done_makes_room() -> None:
