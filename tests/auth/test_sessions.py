@@ -513,6 +513,15 @@ async def test_another_issuers_users_and_sessions_are_its_own(issuer: Any) -> No
     assert await login.sessions.revoked(theirs)
 
 
+async def test_tokens_of_older_code_end_with_all_sessions_too() -> None:
+    """They name no issuer, and are not another one's."""
+    login = Login(issuer="https://a.example")
+    old = Claims({"sub": "7", "exp": NOW.timestamp() + 900, "iat": NOW.timestamp()})
+    assert not await login.sessions.revoked(old)
+    await login.sessions.end_all(7)
+    assert await login.sessions.revoked(old)
+
+
 @pytest.mark.parametrize(
     ("asked", "has", "gets"),
     [

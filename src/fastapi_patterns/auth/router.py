@@ -231,14 +231,14 @@ class _Routes:
 
 
 def _check(sessions: object, rules: object, cookies: object, current_user: object) -> None:
-    wanted: tuple[tuple[str, object, type, str], ...] = (
+    wanted: list[tuple[str, object, type | tuple[type, ...], str]] = [
         ("sessions", sessions, LoginSessions, "LoginSessions(store, tokens=tokens)"),
         ("rules", rules, LoginRules, "LoginRules(passwords=PasswordHasher())"),
         ("current_user", current_user, CurrentUserDependency, "what make_current_user(...) gave"),
-        ("cookies", AuthCookies if cookies is None else cookies, AuthCookies, "AuthCookies(csrf=...)"),
-    )
-    for name, value, kind, example in wanted:
-        if not isinstance(value, kind) and not (name == "cookies" and cookies is None):
+        ("cookies", cookies, (AuthCookies, type(None)), "AuthCookies(csrf=...)"),
+    ]
+    for name, value, kinds, example in wanted:
+        if not isinstance(value, kinds):
             raise ConfigurationError(f"{name} must be {example}; got {type(value).__name__}")
     if isinstance(current_user, CurrentUserDependency) and not current_user.asks_for_revocation:
         _log.warning("a logout ends no access token: pass revoked=sessions.revoked to make_current_user")
