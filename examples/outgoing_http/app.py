@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI
 
 from fastapi_patterns import HttpClient, install_stack
 
-weather = HttpClient("https://weather.example/v1/", timeout_s=2.0)
+weather = HttpClient("https://weather.example/v1/", timeout_s=2.0, trusted_hosts=["weather.example"])
 WeatherDep = Annotated[httpx2.AsyncClient, Depends(weather.client)]
 
 app = FastAPI()

@@ -1,64 +1,57 @@
-"""The upstream is replaced by a function; no network is needed."""
+"""The upstream is answered for; no network is needed."""
 
-from collections.abc import AsyncIterator, Callable
+import re
+from typing import Any
 
 import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
-from examples.outgoing_http.app import weather
-from fastapi_patterns import HttpClient
+from fastapi_patterns.testing import MockHttp
+
+FORECAST = "https://weather.example/v1/forecast"
 
 
-def fine(request: httpx2.Request) -> httpx2.Response:
-    """An upstream that answers."""
-    return httpx2.Response(200, json={"city": request.url.params["city"], "sky": "blue"})
-
-
-def broken(request: httpx2.Request) -> httpx2.Response:
-    """An upstream that fails, and says too much."""
-    return httpx2.Response(500, text="database password is wrong")
-
-
-def sign_in(request: httpx2.Request) -> httpx2.Response:
-    """A proxy that answers in the upstream's place, with a page instead of JSON."""
-    return httpx2.Response(200, html="<title>Sign in</title>")
-
-
-def slow(request: httpx2.Request) -> httpx2.Response:
-    """An upstream that does not answer in time."""
-    raise httpx2.ReadTimeout("too slow", request=request)
-
-
-def unreachable(request: httpx2.Request) -> httpx2.Response:
-    """An upstream that is not there."""
-    raise httpx2.ConnectError("no route to host", request=request)
+def test_an_answer_is_passed_on(client: TestClient, mock_http: MockHttp) -> None:
+    """The city goes along, and so does the id of the request."""
+    mock_http.add("GET", FORECAST, params={"city": "Paris"}, json={"sky": "blue"})
+    answer = client.get("/forecast/Paris")
+    assert answer.json() == {"sky": "blue"}
+    assert mock_http.calls[0].headers["X-Request-ID"] == answer.headers["X-Request-ID"]
 
 
 @pytest.mark.parametrize(
-    ("upstream", "status", "body"),
+    ("upstream", "status", "error"),
     [
-        (fine, 200, {"city": "Paris", "sky": "blue"}),
-        (broken, 502, {"error": "Another service failed"}),
-        (sign_in, 502, {"error": "Another service failed"}),
-        (unreachable, 502, {"error": "Another service failed"}),
-        (slow, 504, {"error": "Another service did not answer in time"}),
+        ({"status": 500, "text": "database password is wrong"}, 502, "Another service failed"),
+        ({"text": "<title>Sign in</title>"}, 502, "Another service failed"),
+        ({"exception": httpx2.ConnectError}, 502, "Another service failed"),
+        ({"exception": httpx2.ReadTimeout}, 504, "Another service did not answer in time"),
     ],
 )
-def test_forecast(
-    client: TestClient,
-    dependency_overrides: dict[object, object],
-    upstream: Callable[[httpx2.Request], httpx2.Response],
-    status: int,
-    body: dict[str, str],
+def test_a_failure_of_theirs_is_no_500_of_ours(
+    client: TestClient, mock_http: MockHttp, upstream: dict[str, Any], status: int, error: str
 ) -> None:
-    """An answer is passed on; a failure of theirs is no 500 of ours, and keeps their words to itself."""
-
-    async def double() -> AsyncIterator[httpx2.AsyncClient]:
-        async with HttpClient("https://weather.example/v1/", transport=httpx2.MockTransport(upstream)) as opened:
-            yield await opened.client()
-
-    dependency_overrides[weather.client] = double
+    """And keeps their words to itself."""
+    mock_http.add("GET", FORECAST, **upstream)
     answer = client.get("/forecast/Paris")
-    assert answer.status_code == status
-    assert answer.json() == body
+    assert (answer.status_code, answer.json()) == (status, {"error": error})
+
+
+def test_the_second_try_works(client: TestClient, mock_http: MockHttp) -> None:
+    """Answers for the same call are given in turn; a GET that failed is sent again, and does not wait in a test."""
+    mock_http.add("GET", FORECAST, exception=httpx2.ConnectTimeout)
+    mock_http.add("GET", FORECAST, json={"sky": "grey"})
+    assert client.get("/forecast/Paris").json() == {"sky": "grey"}
+    assert len(mock_http.calls) == 2
+
+
+def test_each_city_has_its_own_sky(client: TestClient, mock_http: MockHttp) -> None:
+    """A function answers where the answer depends on the request."""
+
+    def sky(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, json={"sky": "blue" if request.url.params["city"] == "Paris" else "grey"})
+
+    mock_http.add("GET", re.compile(r"https://weather\.example/"), handler=sky)
+    assert client.get("/forecast/Paris").json() == {"sky": "blue"}
+    assert client.get("/forecast/London").json() == {"sky": "grey"}

@@ -21,8 +21,8 @@ __all__ = [
 ]
 
 
-# Where a request's `state` holds the class of the exception that was answered, for the request log.
 ERROR_TYPE = "fastapi_patterns_error_type"
+"""Where a request's `state` holds the class of the exception that was answered, for the request log."""
 
 
 class RequestContext:
@@ -72,8 +72,9 @@ class RequestContext:
         return type(self)({name: self._state[name] for name in names if name in self._state})
 
 
-# The request's `state`, not the view: a view for each request would cost more than it is worth.
+# Not the view: one for each request would cost more than it is worth.
 request_state_var: ContextVar[Mapping[str, Any] | None] = ContextVar("fastapi_patterns_request", default=None)
+"""The `state` of the request being served, which `current_request` reads."""
 
 
 def current_request() -> RequestContext | None:

@@ -10,7 +10,15 @@ import pytest
 from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
-from fastapi_patterns import Claims, ConfigurationError, PasswordHasher, TokenCodec, TokenConfig, make_current_user
+from fastapi_patterns import (
+    Claims,
+    ConfigurationError,
+    PasswordHasher,
+    TokenCodec,
+    TokenConfig,
+    install_error_handlers,
+    make_current_user,
+)
 from fastapi_patterns.auth import (
     AuthCookies,
     CsrfProtection,
@@ -278,6 +286,19 @@ class TestBodies:
         assert content["application/json"]["schema"]["required"] == ["username", "password"]
         assert "401" in paths["/auth/refresh"]["post"]["responses"]
         assert "204" in paths["/auth/logout"]["post"]["responses"]
+
+    @pytest.mark.parametrize("stack", [True, False])
+    def test_the_document_shows_how_a_body_is_refused(self, stack: bool, shop: Shop) -> None:
+        """These routes read the body themselves, so FastAPI does not add it; with and without the error handlers."""
+        if stack:
+            install_error_handlers(shop.app)
+        document = shop.app.openapi()
+        for path in ("/auth/login", "/auth/refresh", "/auth/logout"):
+            responses = document["paths"][path]["post"]["responses"]
+            assert {"413", "415", "422"} <= responses.keys()
+            reference = responses["422"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            (member,) = document["components"]["schemas"][reference]["properties"]
+            assert member == ("errors" if stack else "detail")
 
 
 class TestGuard:

@@ -1,7 +1,9 @@
 """Websockets: refused before they are accepted or closed with 4401, and ended with their token."""
 
 import logging
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import pytest
@@ -12,6 +14,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from fastapi_patterns import Claims, TokenCodec, TokenConfig, make_current_user
 from fastapi_patterns.auth import CsrfProtection, bearer_token, cookie_token
+from fastapi_patterns.auth._sockets import end_with_token
 
 SECRET = "S3cr3t-of-the-tests-0123456789-abc"
 TOKENS = TokenCodec(TokenConfig(secret_key=SECRET))
@@ -97,9 +100,17 @@ def test_a_handshake_with_a_cookie_comes_from_our_pages(origin: str | None, open
         assert caught.value.status_code == 403
 
 
-def test_a_socket_ends_with_its_token(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_socket_ends_with_its_token(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """The client reads 4401; whatever the route does next is a disconnect, and no error in the log."""
-    short = TokenCodec(TokenConfig(secret_key=SECRET))
+    opened_at: list[float] = []
+    start = datetime(2030, 1, 1, tzinfo=UTC)
+
+    def clock() -> datetime:
+        """Stand still until the socket is open, however slow the machine is."""
+        return start + timedelta(seconds=time.monotonic() - opened_at[0] if opened_at else 0)
+
+    monkeypatch.setattr("fastapi_patterns.auth._base.end_with_token", partial(end_with_token, now=clock))
+    short = TokenCodec(TokenConfig(secret_key=SECRET), now=clock)
     token = short.encode({"sub": 7}, expires_delta=timedelta(seconds=1))
     current = make_current_user(load, tokens=short)
     seen: list[Any] = []
@@ -108,6 +119,7 @@ def test_a_socket_ends_with_its_token(caplog: pytest.LogCaptureFixture) -> None:
     @app.websocket("/socket")
     async def socket(websocket: WebSocket, user: Annotated[Any, Depends(current)]) -> None:
         await websocket.accept()
+        opened_at.append(time.monotonic() - 0.95)
         for act in (websocket.receive_text, lambda: websocket.send_json(user)):
             try:
                 await act()

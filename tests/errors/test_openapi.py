@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from pydantic import BaseModel, create_model
 
 from fastapi_patterns import EnvelopeRenderer, ProblemRenderer, error_responses, install_error_handlers
-from fastapi_patterns.errors import BadRequestError, NotFoundError, PermissionDeniedError
+from fastapi_patterns.errors import BadRequestError, CodedError, NotFoundError, PermissionDeniedError
 
 
 def number(number: int) -> int:
@@ -239,6 +239,22 @@ def test_a_documented_error_shares_its_status() -> None:
         content = documented[status]["content"]["application/json"]
         assert content["schema"] == {"anyOf": [ref("Error"), ref("ErrorDetail")]}
         assert len(content["examples"]) == 1
+
+
+def test_an_error_without_a_code_is_documented() -> None:
+    """FastAPI leaves out what is None before the renderer sees it."""
+
+    class NoSuchThingError(CodedError, status=404):
+        """There is none."""
+
+    app = FastAPI()
+    install_error_handlers(app)
+
+    @app.get("/", responses=error_responses(NoSuchThingError))
+    def route() -> None: ...
+
+    content = responses_of(app, "/")["404"]["content"]["application/json"]
+    assert content["examples"]["NoSuchThingError"]["value"].keys() == {"error"}
 
 
 NAMES = ("Error", "ErrorDetail", "ValidationError", "HTTPValidationError")

@@ -145,7 +145,7 @@ def test_it_lives_with_the_application() -> None:
 @pytest.mark.parametrize("timeout_s", [0, -1, float("inf"), float("nan")])
 def test_a_timeout_is_a_time(timeout_s: float) -> None:
     """There is no waiting for ever."""
-    with pytest.raises(ConfigurationError, match="timeout_s must be a positive, finite number of seconds"):
+    with pytest.raises(ConfigurationError, match="timeout_s must be a positive, finite number"):
         HttpClient(timeout_s=timeout_s)
 
 
@@ -159,6 +159,16 @@ def test_every_timeout_is_set() -> None:
     assert set(asyncio.run(timeouts()).as_dict().values()) == {2}
 
 
+def test_the_wait_for_a_connection_ends_before_the_deadline() -> None:
+    """Too many calls are 503, whatever the deadline is; a deadline that passes would be 504."""
+
+    async def timeouts() -> httpx2.Timeout:
+        async with HttpClient(timeout_s=5, deadline_s=3) as upstream:
+            return (await upstream.client()).timeout
+
+    assert asyncio.run(timeouts()).as_dict() == {"connect": 5, "read": 5, "write": 5, "pool": 1.5}
+
+
 def test_a_repr_hides_the_password() -> None:
     """A base URL may hold credentials; a repr ends in logs."""
     shown = repr(HttpClient("http://user:pass-word@upstream.example/"))
@@ -167,29 +177,43 @@ def test_a_repr_hides_the_password() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "own", "sent"),
+    ("options", "url", "own", "sent"),
     [
-        ("X-Request-ID", {}, {"x-request-id": "request-1", "traceparent": TRACEPARENT}),
-        ("X-Trace", {}, {"x-trace": "request-1", "traceparent": TRACEPARENT}),
-        ("X-Request-ID", {"X-Request-ID": "own", "traceparent": "own"}, {"x-request-id": "own", "traceparent": "own"}),
-        (None, {}, {}),
+        ({"trusted_hosts": ["UP"]}, "/", {}, {"x-request-id": "request-1", "traceparent": TRACEPARENT}),
+        (
+            {"trusted_hosts": ["up"], "request_id_header": "X-Trace"},
+            "/",
+            {},
+            {"x-trace": "request-1", "traceparent": TRACEPARENT},
+        ),
+        (
+            {"trusted_hosts": ["up"]},
+            "/",
+            {"X-Request-ID": "own", "traceparent": "own"},
+            {"x-request-id": "own", "traceparent": "own"},
+        ),
+        ({}, "/", {}, {}),
+        ({"trusted_hosts": ["up"]}, "http://elsewhere/", {}, {}),
+        ({"trusted_hosts": ["p"]}, "/", {}, {}),
     ],
 )
-def test_the_request_at_hand_goes_along(header: str | None, own: dict[str, str], sent: dict[str, str]) -> None:
-    """Its id and its trace are handed to the upstream, unless the call or the application says otherwise."""
+def test_the_request_at_hand_goes_along(
+    options: dict[str, Any], url: str, own: dict[str, str], sent: dict[str, str]
+) -> None:
+    """Its id and its trace are handed to hosts that are trusted, and to no other; a call's own headers win."""
     seen: list[httpx2.Headers] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
         seen.append(request.headers)
         return httpx2.Response(200)
 
-    upstream = HttpClient("http://up", request_id_header=header, transport=httpx2.MockTransport(answer))
+    upstream = HttpClient("http://up", transport=httpx2.MockTransport(answer), **options)
     app = FastAPI()
     install_stack(app, resources=[upstream])
 
     @app.get("/")
     async def route(client: Annotated[httpx2.AsyncClient, Depends(upstream.client)]) -> None:
-        await client.get("/", headers=own)
+        await client.get(url, headers=own)
 
     with TestClient(app) as client:
         client.get("/", headers={"X-Request-ID": "request-1", "traceparent": TRACEPARENT})
@@ -206,7 +230,8 @@ def test_outside_a_request_nothing_goes_along() -> None:
         return httpx2.Response(200)
 
     async def call() -> None:
-        async with HttpClient("http://up", transport=httpx2.MockTransport(answer)) as upstream:
+        options = {"trusted_hosts": ["up"], "transport": httpx2.MockTransport(answer)}
+        async with HttpClient("http://up", **options) as upstream:  # type: ignore[arg-type]
             await (await upstream.client()).get("/")
 
     asyncio.run(call())

@@ -9,6 +9,7 @@ from fastapi_patterns.auth.csrf import CrossSiteError, CsrfProtection
 from fastapi_patterns.auth.current_user import CurrentUserDependency, make_current_user
 from fastapi_patterns.auth.failures import Failure, Failures
 from fastapi_patterns.auth.jwks import make_jwks_router
+from fastapi_patterns.auth.jwks_keys import JWKSKeys, KeysUnavailableError
 from fastapi_patterns.auth.login import LoginRules, authenticate
 from fastapi_patterns.auth.router import TokenAnswer, make_auth_router
 from fastapi_patterns.auth.sessions import IssuedTokens, LoginSessions
@@ -35,6 +36,8 @@ __all__ = [
     "Failures",
     "InMemoryTokenStore",
     "IssuedTokens",
+    "JWKSKeys",
+    "KeysUnavailableError",
     "LoginRules",
     "LoginSessions",
     "Source",

@@ -16,6 +16,7 @@ from fastapi_patterns.auth._events import log_event
 from fastapi_patterns.auth._loader import Loader
 from fastapi_patterns.auth.csrf import CrossSiteError
 from fastapi_patterns.auth.failures import Failures, Reason, refusal
+from fastapi_patterns.auth.jwks_keys import KeysUnavailableError
 from fastapi_patterns.auth.sources import MalformedCredentialError, Source, TwoCredentialsError, read_first
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import Claims, TokenError, TokenExpiredError
@@ -26,10 +27,14 @@ _log = logging.getLogger("fastapi_patterns.auth")
 
 # The close code of an application for "unauthorized", after the HTTP status (RFC 6455 section 7.4.2).
 _CLOSE_BASE = 4000
+_UNAVAILABLE = "Service unavailable"
 
 
 class TokenDecoder(Protocol):
-    """What checks tokens: a `TokenCodec`, `TokensByIssuer`, or an object with the same `decode`."""
+    """What checks tokens: a `TokenCodec`, `JWKSKeys`, `TokensByIssuer`, or an object with the same `decode`.
+
+    One that has an `async def prepare(token)` has it awaited before: what decoding needs may have to be fetched.
+    """
 
     def decode(self, token: str) -> Claims:
         """Check a token; raises `TokenError`."""
@@ -84,6 +89,7 @@ class Authenticator:
     revoked: Callable[[Claims], bool | Awaitable[bool]] | None
     is_active: Callable[[Any], bool] | None
     accept_to_refuse: bool
+    prepare: Callable[[str], Awaitable[None]] | None
 
     async def verify(self, connection: HTTPConnection) -> Credential | None:
         """Verify the credential of a request; None when there is none.
@@ -102,7 +108,7 @@ class Authenticator:
         source, sent = found
         if source.load_user is not None:
             return Credential(source, None, sent)
-        claims = self._decode(sent)
+        claims = await self._decode(sent)
         if source.csrf is not None:
             try:
                 source.csrf.check(connection, session_of(claims))
@@ -113,8 +119,10 @@ class Authenticator:
         connection.scope.setdefault("state", {})["user_id"] = claims.sub
         return Credential(source, claims, self._first_argument(claims))
 
-    def _decode(self, token: str) -> Claims:
+    async def _decode(self, token: str) -> Claims:
         try:
+            if self.prepare is not None:  # keys that have to be fetched
+                await self.prepare(token)
             claims = self.tokens.decode(token)
         except TokenExpiredError as error:
             raise RefusedError("expired", str(error)) from None
@@ -122,6 +130,9 @@ class Authenticator:
             raise RefusedError("invalid", str(error)) from None
         except ConfigurationError as error:  # a key or issuer that is asked for on each use
             raise unavailable(error) from error
+        except KeysUnavailableError as error:
+            # The log has a warning for each fetch that failed; one for each request would be a flood.
+            raise HTTPException(503, _UNAVAILABLE, {"Retry-After": str(round(error.retry_after_s))}) from error
         if not isinstance(claims, Claims):
             raise RefusedError("invalid", f"the codec gave {type(claims).__name__} instead of Claims")
         return claims
@@ -199,4 +210,4 @@ def session_of(claims: Claims) -> str:
 def unavailable(error: Exception) -> HTTPException:
     """Build the 503 for what cannot be checked now: the route never runs."""
     _log.error("authentication is not available: %s", error)
-    return HTTPException(503, "Service unavailable")
+    return HTTPException(503, _UNAVAILABLE)

@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl
 
 from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 
-__all__ = ["LOGIN_BODY", "REFRESH_BODY", "LoginForm", "missing", "read_login", "read_refresh"]
+__all__ = ["LOGIN_BODY", "REFRESH_BODY", "REFUSED_BODY", "LoginForm", "missing", "read_login", "read_refresh"]
 
 _MAX_BYTES = 16_384
 _MAX_FIELDS = 20
@@ -29,6 +30,29 @@ def _body(required: list[str], **properties: str) -> dict[str, Any]:
 
 LOGIN_BODY = _body(["username", "password"], username="", password="password", scope="")  # noqa: S106 (a format)
 REFRESH_BODY = _body([], refresh_token="")
+
+
+# FastAPI documents its 422 where it reads the body itself. The names are FastAPI's, so the document has one of each,
+# and the error handlers put their own body there.
+class ValidationError(BaseModel):
+    """A field that does not fit."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class HTTPValidationError(BaseModel):
+    """What does not fit."""
+
+    detail: list[ValidationError] = []
+
+
+REFUSED_BODY: dict[int | str, dict[str, Any]] = {
+    413: {"description": "The body is too long"},
+    415: {"description": "The body is of another kind"},
+    422: {"description": "Validation Error", "model": HTTPValidationError},
+}
 
 
 @dataclass(frozen=True, slots=True)

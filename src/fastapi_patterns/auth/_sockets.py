@@ -5,11 +5,12 @@ import contextlib
 import logging
 import weakref
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from fastapi_patterns._clock import utc_now
 from fastapi_patterns.auth._events import log_event
 from fastapi_patterns.security import Claims
 
@@ -28,7 +29,7 @@ def end_with_token(
     claims: Claims,
     *,
     is_revoked: Callable[[Claims], Any] | None,
-    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    now: Callable[[], datetime] = utc_now,
 ) -> None:
     """Close a websocket with 4401 at the token's `exp`, or soon after it was revoked.
 

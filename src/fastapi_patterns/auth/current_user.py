@@ -8,13 +8,14 @@ reaches them all.
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Generic, TypeVar, overload
 
 from fastapi import Depends
 from fastapi.security import SecurityScopes
 from starlette.requests import HTTPConnection
 
+from fastapi_patterns._clock import utc_now
 from fastapi_patterns.auth._authenticate import Authenticator, TokenDecoder
 from fastapi_patterns.auth._base import Absent, Base, Refused, expect_nothing
 from fastapi_patterns.auth._loader import read_loader
@@ -137,6 +138,7 @@ def make_current_user(
         revoked=revoked,
         is_active=is_active,
         accept_to_refuse=accept_to_refuse,
+        prepare=getattr(tokens, "prepare", None),
     )
     return CurrentUserDependency(authenticator, ScopeRules(user_scopes, wildcard_scopes))
 
@@ -276,9 +278,7 @@ class CurrentUserDependency(Generic[UserT]):
 
         return checked
 
-    def fresh(
-        self, max_age: timedelta, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> Callable[..., Awaitable[UserT]]:
+    def fresh(self, max_age: timedelta, *, now: Callable[[], datetime] = utc_now) -> Callable[..., Awaitable[UserT]]:
         """Make a dependency for users who have logged in lately: for a new e-mail address, a payment, a deletion.
 
         Args:

@@ -16,7 +16,15 @@ from starlette.concurrency import run_in_threadpool
 
 from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns.auth._events import log_event
-from fastapi_patterns.auth._forms import LOGIN_BODY, REFRESH_BODY, LoginForm, missing, read_login, read_refresh
+from fastapi_patterns.auth._forms import (
+    LOGIN_BODY,
+    REFRESH_BODY,
+    REFUSED_BODY,
+    LoginForm,
+    missing,
+    read_login,
+    read_refresh,
+)
 from fastapi_patterns.auth._loader import read_loader
 from fastapi_patterns.auth.cookies import AuthCookies
 from fastapi_patterns.auth.csrf import CrossSiteError
@@ -46,7 +54,7 @@ class TokenAnswer(BaseModel):
 _TOKENS: dict[str, Any] = {
     "response_model": TokenAnswer,
     "response_model_exclude_none": True,
-    "responses": {401: {"description": "Not logged in"}},
+    "responses": {401: {"description": "Not logged in"}, **REFUSED_BODY},
 }
 
 
@@ -113,7 +121,9 @@ def make_auth_router(
     for path, route, body in (("/login", login, LOGIN_BODY), ("/refresh", refresh, REFRESH_BODY)):
         router.add_api_route(path, route, methods=["POST"], openapi_extra={"requestBody": body}, **_TOKENS)
     extra = {"requestBody": REFRESH_BODY}
-    router.add_api_route("/logout", logout, methods=["POST"], status_code=204, openapi_extra=extra)
+    router.add_api_route(
+        "/logout", logout, methods=["POST"], status_code=204, openapi_extra=extra, responses=REFUSED_BODY
+    )
     router.add_api_route("/logout-all", logout_all, methods=["POST"], status_code=204)
     return router
 

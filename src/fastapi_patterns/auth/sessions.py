@@ -13,6 +13,7 @@ from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
 
+from fastapi_patterns._clock import utc_now
 from fastapi_patterns._compat import is_async_callable
 from fastapi_patterns.auth._events import log_event
 from fastapi_patterns.auth.stores.protocol import TokenStore
@@ -29,7 +30,7 @@ from fastapi_patterns.security.refresh import (
     start_session,
 )
 from fastapi_patterns.security.token_config import check_lifetime
-from fastapi_patterns.security.tokens import TokenCodec, utc_now
+from fastapi_patterns.security.tokens import TokenCodec
 
 __all__ = ["ClaimsOf", "IssuedTokens", "LoginSessions"]
 
@@ -37,6 +38,8 @@ __all__ = ["ClaimsOf", "IssuedTokens", "LoginSessions"]
 # the last: it is reuse.
 _ROUNDS = 5
 _MICROSECOND = timedelta(microseconds=1)
+# More than a tick of any clock. An end further ahead was seen before the clock was set back, by a test for one.
+_TICK = timedelta(seconds=1)
 _LONGEST_TOKEN = timedelta(days=366)
 # Room for a leeway: tokens of other issuers may last as long as a datetime can say.
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC)
@@ -132,7 +135,8 @@ class LoginSessions:
 
     def moment(self) -> datetime:
         """Give the time for `start(began_at=...)`; after an `end_all` within one tick of the clock, a later one."""
-        return max(self._now(), self._last_end + _MICROSECOND)
+        now = self._now()
+        return self._last_end + _MICROSECOND if timedelta(0) <= self._last_end - now < _TICK else now
 
     async def refresh(self, refresh_token: str | None, *, claims_of: ClaimsOf) -> IssuedTokens:
         """Exchange a refresh token, which is worthless after that.
@@ -199,7 +203,7 @@ class LoginSessions:
         # Sessions that began until now have all ended by then, and so have tokens of a year that belong to none.
         until = at + max(self.policy.absolute, _LONGEST_TOKEN)
         await self._store.revoke_subject(name, at=at, expires_at=until, keep_sid=keep_sid)
-        self._last_end = max(self._last_end, at)
+        self._last_end = max(self._last_end, at) if self._last_end - at < _TICK else at
         log_event("auth.revocation", reason="all sessions" if keep_sid is None else "all other sessions", user_id=name)
 
     async def revoke(self, claims: Claims) -> None:

@@ -143,7 +143,9 @@ class _Writer:
         """Write out what `error_responses` left."""
         examples = {}
         for name, error in response.pop(_MARK).items():
-            body = self._renderer.body(ErrorInfo(status=int(status), detail=error["detail"], code=error["code"]))
+            body = self._renderer.body(
+                ErrorInfo(status=int(status), detail=error.get("detail"), code=error.get("code"))
+            )
             examples[name] = {"value": json_value(body)}
         response["content"] = {self._renderer.media_type: {"schema": self.error(), "examples": examples}}
 

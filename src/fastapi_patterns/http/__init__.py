@@ -7,6 +7,12 @@ from fastapi_patterns._optional import require
 
 require("httpx2", extra="http", room="fastapi_patterns.http")
 
-from fastapi_patterns.http.client import HttpClient, exception_map  # noqa: E402 (the check above comes first)
+from fastapi_patterns.http.client import HttpClient  # noqa: E402 (the check above comes first)
+from fastapi_patterns.http.failures import (  # noqa: E402
+    CallDeadlineError,
+    NotJSONError,
+    ResponseTooLargeError,
+    exception_map,
+)
 
-__all__ = ["HttpClient", "exception_map"]
+__all__ = ["CallDeadlineError", "HttpClient", "NotJSONError", "ResponseTooLargeError", "exception_map"]

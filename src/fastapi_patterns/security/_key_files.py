@@ -18,7 +18,7 @@ from fastapi_patterns.security._strength import rsa_weakness
 from fastapi_patterns.security._text import reveal
 from fastapi_patterns.security.errors import TokenMalformedError
 
-__all__ = ["Material", "read_jwk", "read_pem", "write_public_jwk"]
+__all__ = ["Material", "read_jwk", "read_pem", "write_private_pem", "write_public_jwk"]
 
 # A secret, a private key or a public key.
 Material = Any
@@ -129,6 +129,12 @@ def write_public_jwk(public: Any) -> dict[str, str]:
         return {"crv": curve, "kty": "EC", "x": _unsigned(point.x, size), "y": _unsigned(point.y, size)}
     raw = public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     return {"crv": "Ed25519", "kty": "OKP", "x": _compact.encode_part(raw).decode()}
+
+
+def write_private_pem(private: Any) -> str:
+    """Write a private key as PKCS #8, which is not encrypted."""
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    return str(private.private_bytes(encoding, form, serialization.NoEncryption()).decode())
 
 
 def _secret(jwk: Mapping[str, Any]) -> bytes:

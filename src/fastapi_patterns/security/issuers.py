@@ -43,10 +43,23 @@ class TokensByIssuer:
         Raises:
             TokenError: The token is refused.
         """
+        return self._codec_of(token).decode(token)
+
+    async def prepare(self, token: str) -> None:
+        """Have the codec of a token's issuer fetch what it needs, where it does that; no other one is asked.
+
+        Raises:
+            TokenError: The token is refused.
+        """
+        prepare = getattr(self._codec_of(token), "prepare", None)
+        if prepare is not None:
+            await prepare(token)
+
+    def _codec_of(self, token: str) -> TokenCodec:
         longest = max(codec.config.max_bytes for codec in self._codecs.values())
         _, payload, _, _ = _compact.split(token, longest)
         issuer: Any = _compact.parse_object(_compact.decode_part(payload)).get("iss")
         codec = self._codecs.get(issuer) if isinstance(issuer, str) else None
         if codec is None:
             raise TokenClaimsError("iss", "is not an issuer that is known here")
-        return codec.decode(token)
+        return codec

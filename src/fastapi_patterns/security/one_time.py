@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from fastapi_patterns._clock import utc_now
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
 from fastapi_patterns.security._checks import check_clock
@@ -20,7 +21,7 @@ from fastapi_patterns.security.claims import Claims
 from fastapi_patterns.security.errors import TokenClaimsError
 from fastapi_patterns.security.keys import Key
 from fastapi_patterns.security.token_config import TokenConfig
-from fastapi_patterns.security.tokens import ACCESS, REFRESH, TokenCodec, type_of, utc_now
+from fastapi_patterns.security.tokens import ACCESS, REFRESH, TokenCodec, type_of
 
 __all__ = ["OneTimeTokens", "State"]
 

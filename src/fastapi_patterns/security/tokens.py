@@ -7,13 +7,13 @@ accepts tokens that RFC 8725 refuses. It never takes a key from a token, opens n
 import os
 import re
 import secrets
-import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from uuid import UUID
 
+from fastapi_patterns._clock import seconds, utc_now
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security import _compact
 from fastapi_patterns.security._checks import check_clock
@@ -44,11 +44,6 @@ _KIND_CLAIMS = frozenset({"type", "token_type", "token_use", "typ", "kind"})
 _OTHER_KINDS = re.compile(r"refresh|reset|verif|confirm|invit|logout|offline|\bid\b", re.IGNORECASE)
 
 
-def utc_now() -> datetime:
-    """Give the time, in UTC."""
-    return datetime.now(UTC)
-
-
 class TokenCodec:
     """Makes and checks tokens.
 
@@ -73,7 +68,7 @@ class TokenCodec:
             check_clock(now)
         self.config = config
         self._now = now
-        self._seconds = time.time if now is utc_now else lambda: now().timestamp()
+        self._seconds = seconds if now is utc_now else lambda: now().timestamp()
         self._of_secret = lru_cache(maxsize=8)(config.key_set)
         self._fixed_keys = self._resolve_keys() if not callable(config.keys or config.secret_key) else None
         self._rules = config.claim_rules

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from fastapi_patterns._clock import utc_now
 from fastapi_patterns.auth.stores._kept import CutOff, as_seen, is_revoked
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.security.refresh import RefreshSession
-from fastapi_patterns.security.tokens import utc_now
 
 __all__ = ["InMemoryTokenStore"]
 
