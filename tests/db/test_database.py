@@ -198,7 +198,7 @@ def test_bound_to_a_connection_commits_become_savepoints(database: Database) -> 
                 raise ValueError("undo")
             assert names(database) == ["kept for now"]
             with (
-                pytest.raises(ConfigurationError, match="bound to a connection already"),
+                pytest.raises(ConfigurationError, match="bound to a connection or an engine already"),
                 database.bound_to(connection),
             ):
                 pass
@@ -241,7 +241,7 @@ def test_the_async_twin(tmp_path: Path) -> None:
                     async with database.session_scope() as session:
                         session.add(Owner(name="eve"))
                     assert await stored() == ["ada", "eve"]
-                    with pytest.raises(ConfigurationError, match="bound to a connection already"):
+                    with pytest.raises(ConfigurationError, match="bound to a connection or an engine already"):
                         async with database.bound_to(connection):
                             pass
                 await transaction.rollback()

@@ -106,6 +106,10 @@ def test_async(url: str) -> None:
 def test_a_cancelled_request_gives_its_connection_back(url: str) -> None:
     """A session whose task is cancelled in a statement leaves no row and no open transaction."""
 
+    open_transactions = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()"
+    )
+
     async def live() -> tuple[int, int]:
         database = AsyncDatabase(url, pool_size=1, max_overflow=0, pool_timeout=5)
         async with database:
@@ -125,9 +129,12 @@ def test_a_cancelled_request_gives_its_connection_back(url: str) -> None:
                 await task
             async with database.session_scope() as session:  # the pool has one connection: it must be back
                 rows = len(list(await session.scalars(select(Owner))))
-                idle = await session.scalar(
-                    text("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'")
-                )
+            for _ in range(200):  # the server needs a moment to see that a connection was closed
+                async with database.session_scope() as session:
+                    idle = await session.scalar(open_transactions)
+                    await session.execute(text("SELECT pg_sleep(0.05)"))
+                if not idle:
+                    break
             return rows, int(idle or 0)
 
     assert asyncio.run(live()) == (0, 0)

@@ -1,7 +1,7 @@
 """`AsyncDatabase`: the same as `Database`, over SQLAlchemy's asyncio extension."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import wraps
 from typing import Annotated, Any, Concatenate, Never, ParamSpec, Self, TypeVar
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from fastapi_patterns._session_end import tell_followers
 from fastapi_patterns.db._closed import refuse_from_now_on
 from fastapi_patterns.db._ending import end_session
 from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare
@@ -105,11 +106,17 @@ class AsyncDatabase:
         self._options = engine_options
         self._started = False
         self._maker: async_sessionmaker[Any] | None = None
-        self._bound: AsyncConnection | None = None
+        self._bound: AsyncConnection | AsyncEngine | None = None
 
         async def unit_of_work() -> AsyncIterator[AsyncSession]:
-            async with self._scope(commits=commit == "before_response") as session:
-                yield session
+            session, ok = None, False
+            try:
+                async with self._scope(commits=commit == "before_response") as session:
+                    yield session
+                ok = True
+            finally:
+                if session is not None and session.info:
+                    await tell_followers(session.info, ok)
 
         # See Database: the plain function in front makes every declaration meet the one function-scoped generator, and
         # the parameter's name is what a call outside a route is told.
@@ -126,9 +133,9 @@ class AsyncDatabase:
 
     @property
     def engine(self) -> AsyncEngine:
-        """The engine, made on first use; in a test that of the bound connection."""
+        """The engine, made on first use; in a test the one that it is bound to."""
         if self._bound is not None:
-            return self._bound.engine
+            return self._bound if isinstance(self._bound, AsyncEngine) else self._bound.engine
         bind = self._sessions().kw.get("bind")
         if not isinstance(bind, AsyncEngine):
             raise ConfigurationError("the async_sessionmaker has no engine: pass bind=engine when it is made")
@@ -190,7 +197,7 @@ class AsyncDatabase:
         check_timeout(timeout_s)
         try:
             with anyio.fail_after(timeout_s):
-                if self._bound is not None:
+                if isinstance(self._bound, AsyncConnection):
                     await self._bound.execute(text("SELECT 1"))
                     return
                 async with self.engine.connect() as connection:
@@ -208,28 +215,21 @@ class AsyncDatabase:
         """
         if self.metadata is None:
             raise ConfigurationError("create_all needs the tables: AsyncDatabase(..., metadata=Base.metadata)")
-        if self._bound is not None:
+        if isinstance(self._bound, AsyncConnection):
             await self._bound.run_sync(self.metadata.create_all)
             return
         async with self.engine.begin() as connection:
             await connection.run_sync(self.metadata.create_all)
 
     @asynccontextmanager
-    async def bound_to(self, connection: AsyncConnection) -> AsyncIterator[Self]:
-        """Make every session a part of the transaction on this connection: for tests.
-
-        Commits become savepoints; whoever opened the transaction rolls it back.
+    async def bound_to(self, bind: AsyncConnection | AsyncEngine) -> AsyncIterator[Self]:
+        """Open every session on this instead: for tests; see `Database.bound_to`.
 
         Raises:
-            ConfigurationError: It is bound to a connection already.
+            ConfigurationError: It is bound already.
         """
-        if self._bound is not None:
-            raise ConfigurationError("the database is bound to a connection already")
-        self._bound = connection
-        try:
+        with self._bound_to(bind):
             yield self
-        finally:
-            self._bound = None
 
     def exception_map(self) -> ExceptionMap:
         """Give the answers to this database's failures; `install_stack` asks for it."""
@@ -271,10 +271,22 @@ class AsyncDatabase:
             finally:
                 refuse_from_now_on(session)
 
+    @contextmanager
+    def _bound_to(self, bind: AsyncConnection | AsyncEngine) -> Iterator[None]:
+        if self._bound is not None:
+            raise ConfigurationError("the database is bound to a connection or an engine already")
+        self._bound = bind
+        try:
+            yield
+        finally:
+            self._bound = None
+
     def _open(self) -> AsyncSession:
         if self._bound is None:
             check_bound(self)
             return self._sessions()()  # type: ignore[no-any-return]  # async_sessionmaker[Any]
+        if isinstance(self._bound, AsyncEngine):
+            return self._sessions()(bind=self._bound)  # type: ignore[no-any-return]
         return self._sessions()(  # type: ignore[no-any-return]
             bind=self._bound, join_transaction_mode="create_savepoint"
         )

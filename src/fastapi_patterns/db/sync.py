@@ -16,6 +16,7 @@ from sqlalchemy.exc import IllegalStateChangeError
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
+from fastapi_patterns._session_end import tell_followers
 from fastapi_patterns.db._closed import refuse_from_now_on
 from fastapi_patterns.db._engine import SESSION_OPTIONS, prepare
 from fastapi_patterns.db._guard import check_bound, mark_dependency
@@ -114,17 +115,23 @@ class Database:
         self._lock = threading.Lock()
         self._maker: sessionmaker[Any] | None = None
         self._places: Places | None = None
-        self._bound: Connection | None = None
+        self._bound: Connection | Engine | None = None
 
         async def unit_of_work() -> AsyncIterator[Session]:
             async with self._free_places().one():
                 opened = self._open()
+                ok = False
                 try:
-                    yield opened
-                except BaseException:
-                    await _end(opened, commit=False)
-                    raise
-                await _end(opened, commit=self._policy.commit == "before_response")
+                    try:
+                        yield opened
+                    except BaseException:
+                        await _end(opened, commit=False)
+                        raise
+                    await _end(opened, commit=self._policy.commit == "before_response")
+                    ok = True
+                finally:
+                    if opened.info:
+                        await tell_followers(opened.info, ok)
 
         # The plain function in front makes every declaration of the dependency meet the one function-scoped generator.
         # Python repeats the parameter's name to whoever calls it: `next(get_db())` says "missing 1 required ...".
@@ -141,7 +148,7 @@ class Database:
 
     @property
     def engine(self) -> Engine:
-        """The engine, made on first use; in a test that of the bound connection."""
+        """The engine, made on first use; in a test the one that it is bound to."""
         if self._bound is not None:
             return self._bound.engine
         bind = self._sessions().kw.get("bind")
@@ -246,21 +253,23 @@ class Database:
             self.metadata.create_all(self.engine)
 
     @contextmanager
-    def bound_to(self, connection: Connection) -> Iterator[Self]:
-        """Make every session a part of the transaction on this connection: for tests.
+    def bound_to(self, bind: Connection | Engine) -> Iterator[Self]:
+        """Open every session on this instead: for tests.
 
-        Commits become savepoints; whoever opened the transaction rolls it back.
+        Args:
+            bind: A connection with a transaction, which whoever opened it rolls back: every session is a part of it,
+                and commits are savepoints. Or an engine for another database, where commits are what they are.
 
         Raises:
-            ConfigurationError: It is bound to a connection already.
+            ConfigurationError: It is bound already.
         """
         if self._bound is not None:
-            raise ConfigurationError("the database is bound to a connection already")
-        self._bound = connection
+            raise ConfigurationError("the database is bound to a connection or an engine already")
+        self._bound, places, self._places = bind, self._places, None
         try:
             yield self
         finally:
-            self._bound = None
+            self._bound, self._places = None, places
 
     def exception_map(self) -> ExceptionMap:
         """Give the answers to this database's failures; `install_stack` asks for it."""
@@ -289,20 +298,22 @@ class Database:
         if self._bound is None:
             check_bound(self)
             return self._sessions()()  # type: ignore[no-any-return]  # sessionmaker[Any]
+        if isinstance(self._bound, Engine):
+            return self._sessions()(bind=self._bound)  # type: ignore[no-any-return]
         return self._sessions()(  # type: ignore[no-any-return]
             bind=self._bound, join_transaction_mode="create_savepoint"
         )
 
     def _free_places(self) -> Places:
-        if self._bound is not None:
+        if isinstance(self._bound, Connection):
             return Places(None)
         if self._places is None:
-            bind = self._sessions().kw.get("bind")
+            bind = self._bound or self._sessions().kw.get("bind")
             self._places = Places(bind if isinstance(bind, Engine) else None)
         return self._places
 
     def _select_1(self) -> None:
-        if self._bound is not None:
+        if isinstance(self._bound, Connection):
             self._bound.execute(text("SELECT 1"))
             return
         with self.engine.connect() as connection:
