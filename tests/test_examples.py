@@ -15,6 +15,8 @@ PROJECTS = sorted(path.parent for path in ROOT.glob("examples/*/pyproject.toml")
 def test_example(project: Path) -> None:
     """The example's tests pass through the plugin alone, with the example's own configuration."""
     command = [sys.executable, "-m", "pytest", "-q", "-c", str(project / "pyproject.toml"), str(project)]
+    if project.name != "service":  # where it takes longer to start than the tests take
+        command += ["-p", "no:schemathesis"]
     # Nothing of this suite's own run may leak in: no options, no secret, no worker of pytest-xdist.
     environment = {
         name: value

@@ -34,7 +34,7 @@ def test_postgres_keeps_data_over_a_kill(postgres_server: PostgresServer) -> Non
     import psycopg
 
     name = postgres_server.create_database("survives")
-    dsn = f"host={postgres_server.host} port={postgres_server.port} user=postgres dbname={name}"
+    dsn = postgres_server.dsn(name)
     with psycopg.connect(dsn) as connection:
         connection.execute("CREATE TABLE kept (id int)")
         connection.execute("INSERT INTO kept VALUES (7)")

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from examples.login.app import USERS
-from fastapi_patterns.testing import LoginAs, assert_routes_protected
+from fastapi_patterns.testing import LoginAs
 
 
 def test_own_page(client: TestClient, login_as: LoginAs) -> None:
@@ -36,6 +35,6 @@ def test_without_a_token(client: TestClient, login_as: LoginAs) -> None:
     assert client.get("/admin").status_code == 403
 
 
-def test_strangers_reach_only_these(fastapi_app: FastAPI) -> None:
+def test_strangers_reach_only_these(assert_routes_protected: Callable[..., None]) -> None:
     """A new route without a user fails this test."""
-    assert_routes_protected(fastapi_app, public=["POST /login", "GET /hello"], public_docs=True)
+    assert_routes_protected(public=["POST /login", "GET /hello"], public_docs=True)

@@ -22,21 +22,33 @@ from examples.service.blocks import (
 from examples.service.mail import send_address_check, send_reset, send_welcome
 from examples.service.models import User
 from examples.service.schemas import Address, Link, Registration, Reset, UserOut
-from fastapi_patterns import AppException, OneTimeTokens, TokenError
+from fastapi_patterns import OneTimeTokens, TokenError, error_responses
+from fastapi_patterns.errors import BadRequestError, ConflictError
 from fastapi_patterns.security import PasswordError
 
 router = APIRouter()
 
+
+class EmailTakenError(ConflictError, code="email_taken", detail="This e-mail address is taken"):
+    """There is such an account."""
+
+
+class LinkExpiredError(
+    BadRequestError, code="link_expired", detail="This link does not work any more. Ask for a new one."
+):
+    """A link that is used, too old, or none of ours."""
+
+
 SENT = {"message": "If there is such an account, we have sent it a mail."}
 
 
-@router.post("/auth/register", status_code=201, response_model=UserOut)
+@router.post("/auth/register", status_code=201, response_model=UserOut, responses=error_responses(EmailTakenError))
 def register(data: Registration, session: SessionDep, tasks: TasksDep) -> User:
     """Make an account."""
     _check_password(data.password, data.email, data.name)
     password_hash = passwords.hash(data.password)  # takes a while, before the session takes a connection
     if session.scalar(select(User).where(User.email == data.email)) is not None:
-        raise AppException(409, "This e-mail address is taken", code="email_taken")
+        raise EmailTakenError
     user = User(email=data.email, name=data.name, password_hash=password_hash)
     session.add(user)
     session.flush()  # the response needs the id, and it is made before the commit
@@ -51,7 +63,7 @@ def send_check(data: Address, tasks: TasksDep) -> dict[str, str]:
     return SENT
 
 
-@router.post("/auth/email/check", status_code=204)
+@router.post("/auth/email/check", status_code=204, responses=error_responses(LinkExpiredError))
 def check_email(data: Link, session: SessionDep) -> None:
     """Mark an address as its user's own; a link for an address that was changed meanwhile is worthless."""
     user = _user_of(checks, data.token, session)
@@ -66,7 +78,7 @@ def forgotten(data: Address, tasks: TasksDep) -> dict[str, str]:
     return SENT
 
 
-@router.post("/auth/password/reset", status_code=204)
+@router.post("/auth/password/reset", status_code=204, responses=error_responses(LinkExpiredError))
 async def reset(data: Reset) -> None:
     """Set a new password, once, and end all sessions: whoever knew the old one is out."""
     user_id = await run_in_threadpool(_change_password, data)
@@ -107,7 +119,7 @@ def _change_password(data: Reset) -> int:
             .returning(User.id)
         )
     if changed is None:
-        raise _refused()
+        raise LinkExpiredError
     return changed
 
 
@@ -124,9 +136,9 @@ def _user_of(links: OneTimeTokens, token: str, session: Session) -> User:
     try:
         user = session.get(User, int(links.subject_of(token)))
     except TokenError:
-        raise _refused() from None
+        raise LinkExpiredError from None
     if user is None:
-        raise _refused()
+        raise LinkExpiredError
     return user
 
 
@@ -134,8 +146,4 @@ def _verify(links: OneTimeTokens, token: str, *, state: str | tuple[str, bool]) 
     try:
         links.verify(token, state=state)
     except TokenError:
-        raise _refused() from None
-
-
-def _refused() -> AppException:
-    return AppException(400, "This link does not work any more. Ask for a new one.", code="link_expired")
+        raise LinkExpiredError from None

@@ -30,6 +30,13 @@ def test_another_users_note_does_not_exist(client: TestClient, login: Login) -> 
     assert answer.json() == {"error": "No such note"}
 
 
+def test_a_number_that_the_database_cannot_take_is_refused(client: TestClient, login: Login) -> None:
+    """By the validation, before the driver raises."""
+    answer = client.get(f"/notes/{2**63}", headers=login())
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "path.note_id"
+
+
 @pytest.fixture
 def joke_client(fastapi_app: FastAPI, dependency_overrides: dict[object, object], client: TestClient) -> TestClient:
     """The client, with the upstream replaced by the joke application in this process."""

@@ -1,7 +1,11 @@
 """From an account to the end of its session."""
 
+from datetime import timedelta
+
 import pytest
 from fastapi.testclient import TestClient
+
+from fastapi_patterns.testing import FrozenClock
 
 ADA = {"name": "ada", "password": "correct horse battery staple"}
 LOGIN = {"username": ADA["name"], "password": ADA["password"]}
@@ -54,3 +58,22 @@ def test_a_short_password_is_refused(client: TestClient) -> None:
     """The answer says what to do."""
     answer = client.post("/register", json={"name": "eve", "password": "hunter2"})
     assert (answer.status_code, answer.json()) == (400, {"error": "Use a password of at least 15 characters."})
+
+
+def test_an_access_token_ends(client: TestClient, tokens: dict[str, str], frozen_clock: FrozenClock) -> None:
+    """After fifteen minutes, to the second."""
+    frozen_clock.tick(timedelta(minutes=15) - timedelta(seconds=1))
+    assert client.get("/me", headers=bearer(tokens)).status_code == 200
+    frozen_clock.tick(1)
+    assert client.get("/me", headers=bearer(tokens)).status_code == 401
+
+
+def test_a_session_ends_when_it_is_not_used(
+    client: TestClient, tokens: dict[str, str], frozen_clock: FrozenClock
+) -> None:
+    """After fourteen days; each refresh begins them anew."""
+    for days, status in ((13, 200), (13, 200), (14, 401)):
+        frozen_clock.tick(timedelta(days=days))
+        answer = client.post("/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
+        assert answer.status_code == status
+        tokens.update(answer.json())

@@ -401,3 +401,53 @@ def test_an_application_without_users(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*no route of the application depends on a current user*"])
+
+
+def test_tokens_of_an_issuer_elsewhere(pytester: pytest.Pytester) -> None:
+    """The issuer's private key is the issuer's: a key that is made for the test signs, and nobody is asked."""
+    pytester.makepyfile(
+        shop="""
+        from typing import Annotated, Any
+        from fastapi import Depends, FastAPI, Security
+        from fastapi_patterns import make_current_user
+        from fastapi_patterns.auth import JWKSKeys
+
+        tokens = JWKSKeys("https://id.example/keys", issuer="https://id.example", audience="shop")
+        get_current_user = make_current_user(lambda claims: claims.sub, tokens=tokens)
+        app = FastAPI()
+
+        @app.get("/me")
+        def me(user: Annotated[Any, Depends(get_current_user)]) -> str:
+            return user
+
+        @app.get("/reports")
+        def reports(user: Annotated[Any, Security(get_current_user, scopes=["reports:read"])]) -> str:
+            return user
+        """,
+        test_it="""
+        kept = []
+
+        def test_it(client, login_as, auth_headers, mock_http):
+            with login_as("auth0|7", scopes=["reports:read"]) as login:
+                assert client.get("/me").json() == "auth0|7"
+                with login_as("auth0|9"):
+                    assert client.get("/me").json() == "auth0|9"
+                assert client.get("/reports").json() == "auth0|7"
+            kept.append(login.headers)
+            assert client.get("/me").status_code == 401
+            assert client.get("/reports", headers=auth_headers("8")).status_code == 403
+            assert len(mock_http.calls) == 0
+
+        def test_that_it_is_over(client, mock_http):
+            mock_http.add("GET", "https://id.example/keys", status=500)
+            assert client.get("/me", headers=kept[0]).status_code == 503
+
+        def test_the_real_issuer(client, mock_http, frozen_clock):
+            frozen_clock.tick(11)  # it stands at the second in which the test began
+            mock_http.add("GET", "https://id.example/keys", status=500)
+            token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUifQ.AAAA"
+            assert client.get("/me", headers={"Authorization": f"Bearer {token}"}).status_code == 503
+        """,
+    )
+    configure(pytester, addopts="-p no:cacheprovider")
+    pytester.runpytest_subprocess().assert_outcomes(passed=3)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.testing.projects import OTHERS_OFF
+
 APP = """
 from typing import Annotated
 from fastapi import Depends, FastAPI
@@ -75,10 +77,10 @@ INI = """
 [pytest]
 fastapi_app = {app}
 pythonpath = .
-addopts = -p no:asyncio -p no:randomly {addopts}
+addopts = -p no:asyncio -p no:randomly {others} {addopts}
 filterwarnings = error
 {more}
-"""
+""".replace("{others}", OTHERS_OFF)
 
 
 @pytest.fixture
@@ -233,10 +235,10 @@ async def arrive() -> int:
     project.makepyfile(
         test_it="""
         from concurrent.futures import ThreadPoolExecutor
-        from fastapi_patterns.testing import fixtures
+        from fastapi_patterns.testing import clients
 
         def test_wait(client, monkeypatch):
-            monkeypatch.setattr(fixtures, "_TURN_TIMEOUT_S", 0.2)
+            monkeypatch.setattr(clients, "_TURN_TIMEOUT_S", 0.2)
             with ThreadPoolExecutor(2) as pool:
                 waiting = pool.submit(client.get, "/wait")
                 assert client.get("/arrive").json() == 2
@@ -284,19 +286,84 @@ def test_overrides_are_restored_exactly(project: pytest.Pytester) -> None:
     """What a test overrides is gone after it; what the application itself overrides stays."""
     project.makepyfile(
         test_it="""
-        from shop import app
+        from shop import app, database
 
         def own(): ...
-        def other(): ...
         app.dependency_overrides[own] = own
 
         def test_one(dependency_overrides):
             assert dependency_overrides is app.dependency_overrides
             dependency_overrides.clear()
-            dependency_overrides[other] = other
+            dependency_overrides[database.session] = own
 
         def test_two(dependency_overrides):
             assert dependency_overrides == {own: own}
+        """
+    )
+    project.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+def test_an_override_that_changes_nothing_fails_the_test(project: pytest.Pytester) -> None:
+    """FastAPI takes what no route depends on without a word; what another override depends on is used."""
+    more = """
+def get_settings() -> dict[str, str]:
+    return {}
+
+class Mailer:
+    def __call__(self) -> None: ...
+
+mailer = Mailer()
+
+@app.get("/settings")
+def settings(settings: Annotated[dict[str, str], Depends(get_settings)]) -> dict[str, str]:
+    return settings
+"""
+    project.makepyfile(shop=APP + more)
+    project.makepyfile(
+        test_it="""
+        from typing import Annotated
+        from fastapi import Depends
+        from shop import get_settings, mailer
+
+        def name(): return "real"
+        def settings(name: Annotated[str, Depends(name)]): return {"name": name}
+        def copy_of_get_settings(): ...
+
+        def test_used(client, dependency_overrides):
+            dependency_overrides[get_settings] = settings
+            dependency_overrides[name] = lambda: "test"
+            assert client.get("/settings").json() == {"name": "test"}
+
+        def test_unused(client, dependency_overrides):
+            dependency_overrides[copy_of_get_settings] = dependency_overrides[mailer] = dict
+
+        def test_it_is_gone(client):
+            assert client.get("/settings").json() == {}
+        """
+    )
+    result = project.runpytest_subprocess()
+    result.assert_outcomes(passed=3, errors=1)
+    result.stdout.fnmatch_lines(
+        ["No route of the application depends on test_it.copy_of_get_settings, shop.Mailer, so overriding it changed*"]
+    )
+
+
+def test_the_routes_of_the_application_are_checked(project: pytest.Pytester) -> None:
+    """The fixture is the function with the application filled in; a module may import that one beside it."""
+    project.makepyfile(
+        test_it="""
+        import pytest
+        from fastapi import FastAPI
+        from fastapi_patterns import testing
+
+        def test_open(assert_routes_protected):
+            with pytest.raises(AssertionError, match="without a user") as raised:
+                assert_routes_protected(public=["/undone"], public_docs=True)
+            assert str(raised.value).splitlines()[1:] == ["  POST /users (create)", "  GET /users (users)"]
+
+        def test_named(assert_routes_protected):
+            assert_routes_protected(public=["/undone", "/users"], public_docs=True)
+            testing.assert_routes_protected(FastAPI(), public_docs=True)
         """
     )
     project.runpytest_subprocess().assert_outcomes(passed=2)
@@ -361,6 +428,14 @@ def test_a_get_db_of_the_applications_own(pytester: pytest.Pytester, metadata: s
     assert not (pytester.path / "real.db").exists()
 
 
+def test_a_get_db_that_no_route_depends_on_is_an_error(pytester: pytest.Pytester) -> None:
+    """Else its tests would work on the real database."""
+    pytester.makepyfile(shop=OWN_GET_DB + "\ndef other():\n    yield\n")
+    configure(pytester, more="fastapi_get_db = shop:other\nfastapi_metadata = shop:Base")
+    pytester.makepyfile(test_it="def test_it(client): ...")
+    pytester.runpytest_subprocess().stdout.fnmatch_lines(["*'shop:other': no route of the application depends on it*"])
+
+
 def test_an_async_get_db_of_the_applications_own(pytester: pytest.Pytester) -> None:
     """An async generator gets an async session in the loop that serves the requests."""
     pytester.makepyfile(
@@ -419,7 +494,7 @@ def test_an_async_get_db_of_the_applications_own(pytester: pytest.Pytester) -> N
     )
     result = pytester.runpytest_subprocess()
     result.assert_outcomes(passed=2, errors=1)
-    result.stdout.fnmatch_lines(["*the db fixture is for a sync Database; the application's database is async*"])
+    result.stdout.fnmatch_lines(["*db is for a Database, and the application's is an AsyncDatabase: use async_db*"])
 
 
 def test_an_async_database(pytester: pytest.Pytester) -> None:
@@ -658,7 +733,9 @@ def test_not_configured_it_is_not_there(pytester: pytest.Pytester) -> None:
         def test_no_fixture(client): ...
         """
     )
-    result = pytester.runpytest_subprocess("-p", "no:asyncio", "-p", "no:hypothesispytest", "-p", "no:schemathesis")
+    # These import some of it, or have a `client` of their own; pytest-randomly imports the factories that it finds.
+    others = ("asyncio", "hypothesispytest", "schemathesis", "randomly", "django", "flask")
+    result = pytester.runpytest_subprocess(*(f"-pno:{name}" for name in others))
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*fixture 'client' not found*"])
 

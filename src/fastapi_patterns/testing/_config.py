@@ -1,11 +1,19 @@
 """Reads the plugin's settings: names such as `package.module:app`, with errors that say what to write."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-__all__ = ["load", "setting"]
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+__all__ = ["load", "load_application", "raises_server_exceptions", "serves_in_process", "setting"]
+
+_MARKER_OPTIONS: dict[str, tuple[Any, ...]] = {
+    "raise_server_exceptions": (True, False),
+    "server": ("thread", "process"),
+}
 
 
 def setting(config: pytest.Config, name: str) -> str:
@@ -36,3 +44,54 @@ def load(config: pytest.Config, name: str) -> Any:
         return getattr(module, attribute)
     except AttributeError:
         raise pytest.UsageError(f"{name} = {text!r}: the module has no {attribute!r}") from None
+
+
+def load_application(config: pytest.Config) -> "FastAPI":
+    """Import the application that `fastapi_app` names, or make it.
+
+    Raises:
+        pytest.UsageError: It is no application.
+    """
+    from fastapi import FastAPI
+
+    found = load(config, "fastapi_app")
+    if not isinstance(found, FastAPI) and callable(found):
+        found = found()
+    if not isinstance(found, FastAPI):
+        raise pytest.UsageError(f"fastapi_app must name a FastAPI application or a factory; got {type(found).__name__}")
+    return found
+
+
+def raises_server_exceptions(request: pytest.FixtureRequest) -> bool:
+    """Tell whether the test's client raises what the application does not answer; otherwise it is a 500.
+
+    Raises:
+        pytest.UsageError: The marker has an option that there is not.
+    """
+    return bool(_marked(request, "raise_server_exceptions"))
+
+
+def serves_in_process(request: pytest.FixtureRequest) -> bool:
+    """Tell whether the test's server is a process of its own; otherwise it is a thread.
+
+    Raises:
+        pytest.UsageError: The marker has an option that there is not.
+    """
+    return bool(_marked(request, "server") == "process")
+
+
+def _marked(request: pytest.FixtureRequest, option: str) -> Any:
+    options = {name: values[0] for name, values in _MARKER_OPTIONS.items()}
+    for marker in reversed(list(request.node.iter_markers("fastapi"))):
+        if marker.args or not set(marker.kwargs) <= set(options):
+            raise pytest.UsageError(
+                f"@pytest.mark.fastapi takes {', '.join(options)} by name; see {request.node.nodeid}"
+            )
+        options |= marker.kwargs
+    values = _MARKER_OPTIONS[option]
+    if options[option] not in values:
+        wanted = " or ".join(repr(value) for value in values)
+        raise pytest.UsageError(
+            f"@pytest.mark.fastapi({option}=...) must be {wanted}; got {options[option]!r} in {request.node.nodeid}"
+        )
+    return options[option]

@@ -1,6 +1,5 @@
 """`login_as` and `auth_headers`: real tokens from the application's own codec, found by way of its routes."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NoReturn
 from uuid import UUID
@@ -9,11 +8,13 @@ import pytest
 from fastapi import FastAPI
 from fastapi.openapi.models import APIKey, APIKeyIn
 
-from fastapi_patterns.auth import CurrentUserDependency, Source
+from fastapi_patterns._clock import seconds
+from fastapi_patterns._routes import endpoints, tree
+from fastapi_patterns.auth import CurrentUserDependency, JWKSKeys, Source
 from fastapi_patterns.auth._authenticate import session_of
 from fastapi_patterns.auth._base import Base
 from fastapi_patterns.security import Claims, TokenError
-from fastapi_patterns.testing._routes import endpoints, tree
+from fastapi_patterns.testing._listening import HOST
 
 __all__ = ["Login", "LoginAs"]
 
@@ -109,6 +110,9 @@ class LoginAs:
         codec: Any = authenticator.tokens if tokens is None else tokens
         if not callable(getattr(codec, "encode", None)):
             _fail(f"{type(codec).__name__} makes no tokens: name a codec that does, tokens=..., or use mode='override'")
+        if isinstance(codec, JWKSKeys):  # the issuer's private key is the issuer's
+            codec, end = codec._for_tests()
+            Login({}, end, self._open)  # when the test ends
         config = getattr(codec, "config", None)
         name = config.subject_claims[0] if config is not None else "sub"
         data = {name: _subject_of(user) if subject is None else subject, "auth_time": int(_seconds(codec))}
@@ -200,7 +204,8 @@ def _send(client: Any, headers: Mapping[str, str]) -> Callable[[], None]:
             # In the jar, beside the cookies that the application sets; those are Secure, and need https to come back.
             key, _, text = value.partition("=")
             client.cookies.set(key, text)
-            client.base_url = base_url.copy_with(scheme="https")
+            # A client of a real server speaks http, and sends them all the same.
+            client.base_url = base_url if base_url.host == HOST else base_url.copy_with(scheme="https")
         else:
             client.headers[name] = value
 
@@ -229,7 +234,7 @@ def _subject_of(user: Any) -> Subject:
 def _seconds(codec: Any) -> float:
     """Tell the time as the codec's own clock does: tests inject one."""
     now: Any = getattr(codec, "_now", None)
-    return time.time() if now is None else float(now().timestamp())
+    return seconds() if now is None else float(now().timestamp())
 
 
 def _name(function: Any) -> str:

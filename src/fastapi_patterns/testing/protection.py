@@ -5,8 +5,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from fastapi_patterns._routes import Endpoint, endpoints, tree
 from fastapi_patterns.auth import CurrentUserDependency
-from fastapi_patterns.testing._routes import Endpoint, endpoints, tree
 
 __all__ = ["assert_routes_protected"]
 

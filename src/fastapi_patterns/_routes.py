@@ -20,6 +20,7 @@ class Endpoint(NamedTuple):
         answering: The function or object that answers.
         dependant: FastAPI's tree of its dependencies; None where it solves none.
         app: The application whose `dependency_overrides` count here.
+        route: FastAPI's or Starlette's route, as included; None for what is mounted and has none.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Endpoint(NamedTuple):
     answering: Any
     dependant: Any
     app: Any
+    route: Any = None
 
     def __str__(self) -> str:
         name = getattr(self.answering, "__qualname__", None) or type(self.answering).__qualname__
@@ -45,7 +47,7 @@ def endpoints(app: Any, prefix: str = "") -> Iterator[Endpoint]:
                 yield Endpoint("*", whole, mounted, None, app)
             continue
         for method in _methods(route):
-            yield Endpoint(method, f"{prefix}{path}", getattr(route, "endpoint", route), dependant, app)
+            yield Endpoint(method, f"{prefix}{path}", getattr(route, "endpoint", route), dependant, app, route)
 
 
 def tree(dependant: Any) -> Iterator[Any]:

@@ -1,0 +1,1 @@
+"""Rows for tests from polyfactory or factory_boy, written through the plugin's session."""
