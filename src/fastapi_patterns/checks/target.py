@@ -1,0 +1,65 @@
+"""The application under check, and what the configuration says about it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any
+
+from fastapi import FastAPI
+
+from fastapi_patterns._routes import Endpoint, endpoints, tree
+from fastapi_patterns.checks.source import Function, Source, function_of, module_tree, modules_of
+
+__all__ = ["Target"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What rules look at.
+
+    Attributes:
+        app: The application, imported and not started.
+        module: The name of its module.
+        public: Paths that strangers may reach, with `*` for any part.
+    """
+
+    app: FastAPI
+    module: str
+    public: Sequence[str] = ()
+
+    @cached_property
+    def endpoints(self) -> list[Endpoint]:
+        """Everything that requests reach."""
+        return list(endpoints(self.app))
+
+    @cached_property
+    def functions(self) -> list[tuple[str, Function]]:
+        """The application's own functions that serve requests, each once: endpoints and their dependencies."""
+        found: dict[int, tuple[str, Function]] = {}
+        for endpoint in self.endpoints:
+            for call in (endpoint.answering, *tree(endpoint.dependant)):
+                function = function_of(call)
+                if function is not None:
+                    found.setdefault(id(function.node), (str(endpoint), function))
+        return list(found.values())
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """The application's own modules."""
+        files = ((str(module.__file__), module) for module in modules_of(self.module))
+        return [Source(tree, file, vars(module)) for file, module in files if (tree := module_tree(file)) is not None]
+
+    @cached_property
+    def middleware(self) -> list[Any]:
+        """The application's own middleware, outermost first."""
+        return list(self.app.user_middleware)
+
+    def is_public(self, endpoint: Endpoint) -> bool:
+        """Tell whether the configuration lets strangers in."""
+        names = (endpoint.path, f"{endpoint.method} {endpoint.path}")
+        return any(fnmatchcase(name, pattern) for name in names for pattern in self.public)
+
+    def handlers(self) -> Iterator[tuple[Any, Any]]:
+        """Give the application's exception handlers."""
+        yield from self.app.exception_handlers.items()
