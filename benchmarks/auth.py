@@ -18,10 +18,20 @@ from sqlalchemy.pool import StaticPool
 from benchmarks import auth_peers as peers
 from benchmarks.auth_peers import SECRET, Base, User
 from benchmarks.harness import OURS, Case, Suite
-from benchmarks.in_process import requests_to
-from fastapi_patterns import AsyncDatabase, Claims, Database, TokenCodec, TokenConfig, make_current_user
+from benchmarks.in_process import Memory, requests_to
+from fastapi_patterns import (
+    AsyncDatabase,
+    Claims,
+    Database,
+    RequestLogConfig,
+    TokenCodec,
+    TokenConfig,
+    install_stack,
+    make_current_user,
+)
 from fastapi_patterns.auth import LoginSessions
 from fastapi_patterns.auth.stores import InMemoryTokenStore
+from fastapi_patterns.logs import JsonLines
 
 __all__ = ["suite"]
 
@@ -51,16 +61,23 @@ def suite() -> Suite:
         app, headers = made
         return requests_to(loop, app, "/me", headers=headers)
 
-    def ours(load_user: Callable[..., Any], scopes: list[str] | None = None, **options: Any) -> Subject:
+    def ours(
+        load_user: Callable[..., Any], scopes: list[str] | None = None, *, stacked: bool = False, **options: Any
+    ) -> Subject:
         current = make_current_user(load_user, tokens=tokens, token_url="login", **options)
         dependency = Depends(current) if scopes is None else Security(current, scopes=scopes)
         token = tokens.encode({"sub": 1, "scope": " ".join(scopes or ())})
-        return on((_app(dependency), {"authorization": f"Bearer {token}"}))
+        app = _app(dependency)
+        if stacked:
+            install_stack(app, request_log=RequestLogConfig(sink=JsonLines(Memory())))
+        return on((app, {"authorization": f"Bearer {token}"}))
 
     def peer(package: str, make: Callable[[], Subject]) -> dict[str, Subject]:
         return {package.replace("_", "-"): make()} if peers.installed(package) else {}
 
     floor = requests_to(loop, _app(None), "/me")
+    found = peer("fastapi_users", lambda: on(peers.fastapi_users(None, _made)))
+    in_memory = {f"{name}, in memory": subject for name, subject in found.items()}
     asynchronous = _async_users(loop)
     return Suite(
         "auth",
@@ -76,7 +93,17 @@ def suite() -> Suite:
                     "ours, with a scope": ours(load_async, ["items:read"]),
                     "by hand, python-jose": on(peers.usual_without_database(_made)),
                     "FastAPI: two empty dependencies": on(peers.empty(_made)),
+                    **in_memory,
                     **peer("authx", lambda: on(peers.authx(None, _made))),
+                },
+            ),
+            Case(
+                "the whole stack and a user",
+                _FLOOR + ", without the stack",
+                {
+                    "floor": floor,
+                    OURS: ours(load_async, stacked=True),
+                    **in_memory,
                 },
             ),
             Case(

@@ -121,18 +121,11 @@ def usual(sessions: sessionmaker[Session], make_app: MakeApp) -> Made:
     return make_app(get_current_user), _jose_headers()
 
 
-def fastapi_users(sessions: async_sessionmaker[AsyncSession], make_app: MakeApp) -> Made:
-    """fastapi-users: bearer transport, its JWT strategy, its SQLAlchemy adapter."""
+def fastapi_users(sessions: async_sessionmaker[AsyncSession] | None, make_app: MakeApp) -> Made:
+    """fastapi-users: bearer transport, its JWT strategy, its SQLAlchemy adapter; without sessions a user in memory."""
     users = import_module("fastapi_users")
     authentication = import_module("fastapi_users.authentication")
-    database = import_module("fastapi_users_db_sqlalchemy")
-
-    async def get_session() -> AsyncIterator[AsyncSession]:
-        async with sessions() as session:
-            yield session
-
-    async def get_user_db(session: Annotated[AsyncSession, Depends(get_session)]) -> AsyncIterator[Any]:
-        yield database.SQLAlchemyUserDatabase(session, User)
+    get_user_db = _in_memory() if sessions is None else _in_a_database(sessions)
 
     manager = type("Manager", (users.IntegerIDMixin, users.BaseUserManager), {})
 
@@ -147,6 +140,34 @@ def fastapi_users(sessions: async_sessionmaker[AsyncSession], make_app: MakeApp)
     token = import_module("fastapi_users.jwt").generate_jwt({"sub": "1", "aud": ["fastapi-users:auth"]}, SECRET, 3600)
     current_user = users.FastAPIUsers(get_manager, [backend]).current_user(active=True)
     return make_app(current_user), {"authorization": f"Bearer {token}"}
+
+
+def _in_a_database(sessions: async_sessionmaker[AsyncSession]) -> Callable[..., AsyncIterator[Any]]:
+    database = import_module("fastapi_users_db_sqlalchemy")
+
+    async def get_session() -> AsyncIterator[AsyncSession]:
+        async with sessions() as session:
+            yield session
+
+    async def get_user_db(session: Annotated[AsyncSession, Depends(get_session)]) -> AsyncIterator[Any]:
+        yield database.SQLAlchemyUserDatabase(session, User)
+
+    return get_user_db
+
+
+def _in_memory() -> Callable[..., AsyncIterator[Any]]:
+    user = User(id=1, is_active=True)
+
+    class InMemory(import_module("fastapi_users.db").BaseUserDatabase):  # type: ignore[misc]
+        async def get(self, id: int) -> User:  # noqa: A002  # its name there
+            return user
+
+    adapter = InMemory()
+
+    async def get_user_db() -> AsyncIterator[Any]:
+        yield adapter
+
+    return get_user_db
 
 
 def authx(sessions: async_sessionmaker[AsyncSession] | None, make_app: MakeApp) -> Made:

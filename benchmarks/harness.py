@@ -9,7 +9,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 __all__ = ["OURS", "Case", "Result", "Suite", "measure", "ratios"]
 
@@ -53,7 +53,20 @@ class Suite:
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured of one subject: its ratio to the floor, or why it could not run."""
+    """What was measured of one subject: its ratio to the floor, or why it could not run.
+
+    Attributes:
+        suite: Where it was measured.
+        case: And in which case of it.
+        subject: What was measured.
+        ratio: Its time over the floor's, the median over the rounds.
+        spread: The interquartile range of that.
+        seconds: Its time, the median over the rounds.
+        error: Why it could not run.
+        against: What counts as the floor.
+        floor: That in words.
+        shown: More figures, in words.
+    """
 
     suite: str
     case: str
@@ -62,7 +75,9 @@ class Result:
     spread: float | None
     seconds: float | None
     error: str | None = None
-    against: str = field(default=FLOOR)
+    against: str = FLOOR
+    floor: str = ""
+    shown: str = ""
 
     def row(self) -> dict[str, object]:
         """Return what `--json` writes."""
@@ -87,7 +102,7 @@ def measure(
     results: list[Result] = []
     for case in suite.cases:
         errors, repeats = _calibrate(case, clock)
-        rounds = max(3, case.rounds // 5) if quick else case.rounds
+        rounds = max(3, case.rounds // 10) if quick else case.rounds
         samples: dict[str, list[float]] = {name: [] for name in repeats}
         for _ in range(rounds if FLOOR in repeats else 0):
             order = list(repeats)
@@ -139,5 +154,6 @@ def _results(suite: str, case: Case, samples: Mapping[str, list[float]], errors:
             results.append(Result(suite, case.name, name, None, None, None, "the floor could not run"))
         else:
             ratio, spread = ratios(samples[name], samples[FLOOR])
-            results.append(Result(suite, case.name, name, ratio, spread, statistics.median(samples[name])))
+            seconds = statistics.median(samples[name])
+            results.append(Result(suite, case.name, name, ratio, spread, seconds, floor=case.floor))
     return results

@@ -8,14 +8,13 @@ import io
 import logging
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
 from benchmarks.harness import OURS, Case, Suite
-from benchmarks.in_process import requests_to
-from benchmarks.middleware_peers import PEERS, fastapi_problem, usual_logger
+from benchmarks.in_process import Memory, requests_to
+from benchmarks.middleware_peers import PEERS, fastapi_problem, usual_logger, usual_stack
 from fastapi_patterns import AppException, RequestLogConfig, RequestLogMiddleware, install_error_handlers, install_stack
 from fastapi_patterns.logs import JsonFormatter, JsonLines, RequestContextFilter
 
@@ -69,7 +68,11 @@ def suite() -> Suite:
             Case(
                 "the whole stack, through logging",
                 _FLOOR,
-                {"floor": on(_app()), OURS: on(_stacked(_app()))},
+                {
+                    "floor": on(_app()),
+                    OURS: on(_stacked(_app())),
+                    "the usual copies, stacked": on(_usual(_app(), usual_stack)),
+                },
             ),
             Case(
                 f"the whole stack on {_MANY} routes, direct sink",
@@ -131,7 +134,7 @@ def _app(more_routes: int = 0) -> FastAPI:
 
 
 def _direct() -> RequestLogConfig:
-    return RequestLogConfig(sink=JsonLines(_Sink()))
+    return RequestLogConfig(sink=JsonLines(Memory()))
 
 
 def _logged(app: FastAPI, config: RequestLogConfig | None = None) -> FastAPI:
@@ -149,16 +152,10 @@ def _with_handlers(app: FastAPI) -> FastAPI:
     return app
 
 
-def _usual(app: FastAPI) -> FastAPI:
+def _usual(app: FastAPI, copies: Callable[[FastAPI, logging.Logger], FastAPI] = usual_logger) -> FastAPI:
     logger = logging.getLogger("benchmarks.usual")
     _log_to(logger, logging.Formatter("%(message)s"))
-    return usual_logger(app, logger)
-
-
-class _Sink(io.BytesIO):
-    def write(self, data: Any) -> int:
-        self.seek(0)
-        return super().write(data)
+    return copies(app, logger)
 
 
 def _log_to(logger: logging.Logger, formatter: logging.Formatter) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
-__all__ = ["PEERS", "fastapi_problem", "usual_logger"]
+__all__ = ["PEERS", "fastapi_problem", "usual_logger", "usual_stack"]
 
 
 def usual_logger(app: FastAPI, logger: logging.Logger) -> FastAPI:
@@ -31,6 +31,24 @@ def usual_logger(app: FastAPI, logger: logging.Logger) -> FastAPI:
         response.headers["X-Request-ID"] = request_id
         return response
 
+    return app
+
+
+def usual_stack(app: FastAPI, logger: logging.Logger) -> FastAPI:
+    """What most projects stack: the logger, a catch-all in the same style, and Starlette's CORS."""
+    from fastapi.middleware.cors import CORSMiddleware
+    from fastapi.responses import JSONResponse
+
+    @app.middleware("http")
+    async def catch_all(request: Request, call_next: Callable[[Request], Any]) -> Any:
+        try:
+            return await call_next(request)
+        except Exception:
+            logger.exception("unhandled")
+            return JSONResponse({"detail": "Internal Server Error"}, 500)
+
+    usual_logger(app, logger)
+    app.add_middleware(CORSMiddleware, allow_origins=["https://app.example"], allow_methods=["*"], allow_headers=["*"])
     return app
 
 
