@@ -14,14 +14,15 @@ if [ "$(cat "$VENV/.floors" 2>/dev/null)" != "$key" ]; then
   "$VENV/bin/python" scripts/_floors.py \
     security db async-db http fast standard postgres testing taskiq procrastinate redis > "$VENV/floors.txt"
   # Plain httpx: the TestClient of the oldest Starlette knows no httpx2. anyio: that Starlette takes a name from it that
-  # newer ones have moved, with a warning, and warnings are errors here.
+  # newer ones have moved, with a warning, and warnings are errors here; it comes by itself, with the sniffio that it
+  # needs, because httpx2 asks for a newer one.
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$VENV/floors.txt" \
-    httpx "anyio<4.10" pytest-asyncio hypothesis pytest-xdist uvicorn markdown-it-py email-validator \
-    structlog loguru alembic limits
-  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+    httpx sniffio pytest-asyncio hypothesis pytest-xdist uvicorn markdown-it-py email-validator \
+    structlog loguru alembic limits freezegun polyfactory factory-boy pydantic-settings secure pyyaml
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "anyio<4.10" --editable .
   printf '%s' "$key" > "$VENV/.floors"
 fi
 say "Running the unit part on the floors, $("$VENV/bin/python" --version)"
 exec "$VENV/bin/python" -m pytest tests -m "not services and not browser" \
   --ignore tests/live --ignore tests/faults --ignore tests/docs --ignore tests/benchmarks --ignore tests/browser \
-  --ignore tests/errors/test_fuzz.py "$@"
+  --ignore tests/errors/test_fuzz.py --ignore tests/testing/test_openapi.py "$@"

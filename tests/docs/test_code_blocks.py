@@ -11,6 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).parent.parent.parent
+OF_THE_REPOSITORY = [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("*/*.md"))]
 # The one escape: a page that shows what people paste today may warn, as that code does.
 WARNINGS_ALLOWED = "<!-- python: warnings allowed -->"
@@ -50,11 +51,24 @@ def test_python_blocks_run(page: Path, tmp_path: Path) -> None:
     assert ran.returncode == 0, f"{page.relative_to(ROOT)} (line numbers are the page's):\n{ran.stderr}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES + OF_THE_REPOSITORY, ids=lambda page: str(page.relative_to(ROOT)))
 def test_included_files_and_links_exist(page: Path) -> None:
-    """Every included file, and every relative link to a file, is there."""
+    """Every included file and picture, and every relative link to a file, is there; so is the heading it names."""
     text = page.read_text()
-    included = re.findall(r"^```\{literalinclude\} (\S+)", text, re.MULTILINE)
-    linked = [target for target in re.findall(r"\]\(([^)#\s]+)", text) if not re.match(r"[a-z]+:", target)]
-    missing = [target for target in included + linked if not (page.parent / target).exists()]
+    included = re.findall(r"^```\{(?:literal)?include\} (\S+)", text, re.MULTILINE)
+    included += re.findall(r'(?:src|srcset)="([^"]+)"', text)
+    linked = [target for target in re.findall(r"\]\(([^)\s]+)", text) if not re.match(r"[a-z]+:", target)]
+    missing = []
+    for target in included + linked:
+        path, _, heading = target.partition("#")
+        found = page.parent / path if path else page
+        if not found.exists() or (heading and found.suffix == ".md" and heading not in _anchors(found)):
+            missing.append(target)
     assert missing == []
+
+
+def _anchors(page: Path) -> set[str]:
+    """The headings of a page as GitHub and MyST name them in a link."""
+    tokens = MarkdownIt().parse(page.read_text())
+    titles = [tokens[number + 1].content for number, token in enumerate(tokens) if token.type == "heading_open"]
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}

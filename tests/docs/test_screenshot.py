@@ -1,4 +1,4 @@
-"""The picture of the console shows what the console form prints today."""
+"""The picture of the console shows what the console form prints today; photographs are small and shown somewhere."""
 
 import re
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 PICTURE = ROOT / "docs" / "_static" / "console.svg"
+MOST_BYTES = 150_000
 
 
 def _steady(line: str) -> str:
@@ -44,3 +45,13 @@ def test_the_picture_loads_nothing() -> None:
     text = PICTURE.read_text()
     assert "@font-face" not in text
     assert re.findall(r"url\((?!#)[^)]*\)|(?:href|src)=", text) == []
+
+
+def test_photographs_are_small_and_shown() -> None:
+    """Each is in a page or in the README, and weighs less than a reader would notice."""
+    pages = "".join(page.read_text() for page in [ROOT / "README.md", *(ROOT / "docs").glob("*/*.md")])
+    photographs = sorted((ROOT / "docs" / "_static").glob("*.png"))
+    assert [photo.name for photo in photographs] == ["docs-page.png", "site-dark.png", "site-light.png"]
+    for photo in photographs:
+        assert photo.stat().st_size < MOST_BYTES
+        assert f"_static/{photo.name}" in pages

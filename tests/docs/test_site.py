@@ -53,3 +53,18 @@ def test_a_how_to_has_its_sections(page: Path) -> None:
         "## How to test it",
         "## Pitfalls",
     ]
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "explanation").glob("*.md")), ids=lambda page: page.stem)
+def test_tests_that_a_page_names_exist(page: Path) -> None:
+    """A claim names the test that shows it: the file is there, and in one of the files of the page the function."""
+    text = page.read_text()
+    files = {name: DOCS.parent / name for name in re.findall(r"`((?:tests|examples|scripts)/[\w/.-]+)`", text)}
+    assert [name for name, path in files.items() if not path.exists()] == []
+    defined = {
+        name
+        for path in files.values()
+        if path.suffix == ".py"
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    assert set(re.findall(r"`(test_\w+)`", text)) - defined == set()

@@ -1,0 +1,1 @@
+"""Routes for whoever starts, watches and feeds the processes."""

@@ -1,0 +1,1 @@
+"""Every block set up from one class of settings."""
