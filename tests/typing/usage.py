@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated, assert_type
 
+import httpx2
 from fastapi import Depends, FastAPI, Request
 from passlib.context import CryptContext
 from pydantic import BaseModel
@@ -38,8 +39,8 @@ from fastapi_patterns import (
     make_current_user,
     verify_password,
 )
-from fastapi_patterns.auth import CurrentUserDependency
-from fastapi_patterns.security import Argon2Params, BcryptParams, GuardedHasher, Hasher, PasswordPolicy
+from fastapi_patterns.auth import CurrentUserDependency, JWKSKeys
+from fastapi_patterns.security import Argon2Params, BcryptParams, GuardedHasher, Hasher, PasswordPolicy, TokensByIssuer
 
 
 class Account(BaseModel):
@@ -59,6 +60,9 @@ database = Database("sqlite://")
 async_database = AsyncDatabase("sqlite://")
 tasks = TaskQueue()
 upstream = HttpClient("https://api.example")
+HttpClient("https://api.example", name="api", deadline_s=3, retries=0, trusted_hosts={"api.example"}, auth=("a", "b"))
+UpstreamDep = Annotated[httpx2.AsyncClient, Depends(upstream.client)]
+HttpClient(client=httpx2.AsyncClient(), max_response_bytes=2**20)
 resets = OneTimeTokens("x", purpose="reset", expires_delta=timedelta(hours=1))
 tokens = TokenCodec(TokenConfig(secret_key="x", expires_delta=timedelta(minutes=5)))
 
@@ -107,6 +111,11 @@ assert_type(tokens.decode("x", kind="refresh"), Claims)
 assert_type(tokens.decode_expired("x", max_age=timedelta(days=1)), ExpiredClaims)
 assert_type(KeySet([Key.generate("ES256")]).verify("x"), bytes)
 assert_type(resets.verify(resets.issue(7, state=("ada", False, None)), state=b"x").int_sub, int)
+theirs = JWKSKeys("https://id.example/keys", issuer="https://id.example", audience=["api"], algorithms=["ES256"])
+assert_type(theirs.decode("x"), Claims)
+assert_type(
+    make_current_user(load_user, tokens=TokensByIssuer([theirs]), token_url="login"), CurrentUserDependency[User]
+)
 TokenConfig(keys=KeySet.from_env, issuer=lambda: "https://issuer.example", audience=["api", "web"])
 TokenConfig(secret_key=lambda: 7)  # type: ignore[arg-type,return-value]  # pyright: ignore[reportArgumentType]
 make_current_user(load_dict, tokens=resets, token_url="login")  # type: ignore[call-overload]  # pyright: ignore
@@ -131,6 +140,19 @@ async def hash_in_threads() -> None:
 
 def send_email(address: str, *, subject: str) -> None:
     """A task."""
+
+
+@tasks.task(max_attempts=5, timeout_s=60)
+async def make_report(number: int) -> str:
+    """A task with rules of its own, which is still the function that it was."""
+    return str(number)
+
+
+async def leave_work_typed() -> None:
+    """So are those of a task, which is left by name."""
+    assert_type(await make_report(7), str)
+    assert_type(make_report.enqueue(7), None)
+    make_report.enqueue("x")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def leave_work(pending: TasksDep) -> None:
