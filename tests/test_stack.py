@@ -2,12 +2,13 @@
 
 import io
 import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Self
 
 import pytest
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from fastapi.testclient import TestClient
@@ -19,6 +20,7 @@ from fastapi_patterns import (
     Database,
     ErrorInfo,
     RequestLogConfig,
+    install_cors,
     install_stack,
 )
 from fastapi_patterns.middleware import CatchAllMiddleware
@@ -204,6 +206,68 @@ def test_cors_knows_the_header_of_the_request_id() -> None:
     assert answer.headers["access-control-expose-headers"] == "X-Correlation-ID"
     asked = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-correlation-id"}
     assert client.options("/x", headers=asked).status_code == 200
+
+
+def test_scripts_may_send_and_read_more_headers() -> None:
+    """Beside those of every application: tokens, the CSRF token and the request's id."""
+    app = FastAPI()
+    install_stack(app, allow_origins=[ORIGIN], allow_headers=["X-Tenant"], expose_headers=["X-Total"])
+    client = quiet(app)
+    assert client.get("/x").headers["access-control-expose-headers"] == "X-Request-ID, X-Total"
+
+    def preflight(headers: str) -> int:
+        asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": headers}
+        return client.options("/x", headers=asked).status_code
+
+    assert preflight("authorization, content-type, x-csrf-token, x-request-id, x-tenant") == 200
+    assert preflight("x-other") == 400
+
+
+def test_any_header_may_be_allowed() -> None:
+    """As `allow_headers=["*"]` of Starlette's middleware; a plain string is refused."""
+    app = FastAPI()
+    install_stack(app, allow_origins=[ORIGIN], allow_headers=["*"])
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-other"}
+    assert quiet(app).options("/x", headers=asked).status_code == 200
+    with pytest.raises(ConfigurationError, match="allow_headers must be a list"):
+        install_stack(FastAPI(), allow_origins=[ORIGIN], allow_headers="X-Tenant")
+
+
+@pytest.mark.parametrize("first", [install_cors, install_stack])
+def test_cors_beside_the_stack_is_refused(first: Callable[..., None]) -> None:
+    """It would stand inside the layer that answers errors, and their answers would be without its headers."""
+    app = FastAPI()
+    calls: dict[Callable[..., None], dict[str, Any]] = {install_cors: {"allow_origins": [ORIGIN]}, install_stack: {}}
+    first(app, **calls.pop(first))
+    ((second, settings),) = calls.items()
+    with pytest.raises(ConfigurationError, match="was called before: with the stack, CORS"):
+        second(app, **settings)
+
+
+def test_a_handler_of_the_applications_own_comes_before_what_resources_say() -> None:
+    """It was there first; what the caller asks for by name beside it is a contradiction."""
+
+    class Upstream(AsyncExitStack):
+        def exception_map(self) -> Any:
+            return {LookupError: (404, "mapped"), OSError: (503, "away")}
+
+    async def own(request: Any, exc: Exception) -> PlainTextResponse:
+        return PlainTextResponse("own", 409)
+
+    app = FastAPI()
+    app.add_exception_handler(LookupError, own)
+    app.add_exception_handler(RequestValidationError, own)
+    install_stack(app, resources=[Upstream()])
+
+    @app.get("/{kind}")
+    async def route(kind: str, number: int = 0) -> None:
+        raise {"lookup": LookupError, "os": OSError}[kind]
+
+    client = quiet(app)
+    assert [client.get(path).text for path in ("/lookup", "/os", "/os?number=x")] == ["own", '{"error":"away"}', "own"]
+    with pytest.raises(ConfigurationError, match="exception_map has an answer to LookupError, and the application has"):
+        other = FastAPI(exception_handlers={LookupError: own})
+        install_stack(other, exception_map={LookupError: (404, "mapped")})
 
 
 def test_without_origins_there_is_no_cors() -> None:

@@ -17,12 +17,13 @@ from starlette.types import ASGIApp
 from fastapi_patterns._explain import explanation
 from fastapi_patterns._own_middleware import warn_of_base_http
 from fastapi_patterns.errors import EnvelopeRenderer, ErrorRenderer, install_error_handlers
+from fastapi_patterns.errors.handlers import is_answered
 from fastapi_patterns.errors.responses import Responder
 from fastapi_patterns.errors.unhandled import UnhandledErrorHandler
 from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, ExceptionMap
 from fastapi_patterns.middleware import CatchAllMiddleware, RequestLogConfig, RequestLogMiddleware
 from fastapi_patterns.middleware.catch_all import ResponseMarkMiddleware, log_once
-from fastapi_patterns.middleware.cors import CorsMiddleware, cors_options
+from fastapi_patterns.middleware.cors import ALLOWED, BESIDE_THE_STACK, CorsMiddleware, check_lists, cors_options
 
 __all__ = ["Stack", "explain", "install_stack", "stack_of"]
 
@@ -50,6 +51,8 @@ def install_stack(
     allow_origins: Sequence[object] = (),
     allow_origin_regex: str | None = None,
     allow_credentials: bool = False,
+    allow_headers: Sequence[str] = (),
+    expose_headers: Sequence[str] = (),
     resources: Sequence[Resource] = (),
     exception_map: ExceptionMap | None = None,
     renderer: ErrorRenderer | None = None,
@@ -60,10 +63,14 @@ def install_stack(
     """Install error handlers, request log, CORS and resources on an application.
 
     Args:
-        app: The application, before it has served a request. Its own lifespan, middleware and handlers stay.
+        app: The application, before it has served a request. Its own lifespan, middleware and handlers stay; a handler
+            of its own comes before what a resource answers.
         allow_origins: Browser origins that may call the application, see `install_cors`; none by default.
         allow_origin_regex: A regular expression for more origins, see `install_cors`. With neither there is no CORS.
         allow_credentials: Let browsers at these origins send cookies.
+        allow_headers: Request headers that their scripts may send, beside `Authorization`, `Content-Type`,
+            `X-CSRF-Token` and the request id's; `["*"]` for any.
+        expose_headers: Response headers that their scripts may read, beside the request id's.
         resources: Objects that live as long as the application, such as a `Database`, an `HttpClient`, a `TaskQueue`,
             or any async context manager that can be entered again. They open in this order before the application's
             own lifespan and close after it. One with an `exception_map()` has its failures answered by it; of several
@@ -77,37 +84,34 @@ def install_stack(
 
     Raises:
         ConfigurationError: Called twice, called after the application has started, a resource that is no async
-            context manager, or dangerous CORS settings.
+            context manager, dangerous CORS settings, or `install_cors` on the same application.
 
     Warns:
         ConfigurationWarning: `allow_origin_regex` lets in more than it seems to, see `install_cors`.
     """
-    if stack_of(app) is not None:
-        raise ConfigurationError("install_stack(app) has been called before; call it once, with everything")
-    if app.middleware_stack is not None:
-        raise ConfigurationError("install_stack(app) must be called before the application serves its first request")
+    _check_application(app)
     _check_resources(resources)
     resources = tuple({id(resource): resource for resource in resources}.values())
     chosen = EnvelopeRenderer() if renderer is None else renderer
     log_config = RequestLogConfig() if request_log is None else request_log
     cors = None
     if allow_origins or allow_origin_regex is not None:
+        check_lists(allow_headers=allow_headers, expose_headers=expose_headers)
         cors = cors_options(
             allow_origins=allow_origins,
             allow_origin_regex=allow_origin_regex,
             allow_credentials=allow_credentials,
-            allow_headers=("Authorization", "Content-Type", log_config.request_id_header),
-            expose_headers=(log_config.request_id_header,),
+            allow_headers=(*ALLOWED, log_config.request_id_header, *allow_headers),
+            expose_headers=(log_config.request_id_header, *expose_headers),
         )
     install_error_handlers(
         app,
         renderer=chosen,
-        exception_map=_merged(resources, exception_map),
+        exception_map={**_answers_of(app, resources), **(exception_map or {})},
         validation_status=validation_status,
         html=html,
     )
-    outer = _outer(log_config, cors, Responder(chosen, html))
-    stack = Stack(resources, outer, (Middleware(ResponseMarkMiddleware),))
+    stack = Stack(resources, _outer(log_config, cors, Responder(chosen, html)), (Middleware(ResponseMarkMiddleware),))
     _fix_middleware_order(app, stack)
     _open_resources(app, resources)
     log_once()
@@ -133,6 +137,16 @@ def explain(app: FastAPI, file: TextIO | None = None) -> None:
     (sys.stdout if file is None else file).write(explanation(app, outer=outer, inner=inner, resources=resources))
 
 
+def _check_application(app: FastAPI) -> None:
+    if stack_of(app) is not None:
+        raise ConfigurationError("install_stack(app) has been called before; call it once, with everything")
+    if app.middleware_stack is not None:
+        raise ConfigurationError("install_stack(app) must be called before the application serves its first request")
+    own: list[Any] = [layer.cls for layer in app.user_middleware]
+    if CorsMiddleware in own:
+        raise ConfigurationError(f"install_cors(app) was called before: {BESIDE_THE_STACK}")
+
+
 def _check_resources(resources: Any) -> None:
     if not isinstance(resources, Sequence):
         raise ConfigurationError(f"resources must be a list, such as [database]; got {type(resources).__name__}")
@@ -144,14 +158,15 @@ def _check_resources(resources: Any) -> None:
             )
 
 
-def _merged(resources: Sequence[Resource], own: ExceptionMap | None) -> ExceptionMap:
+def _answers_of(app: FastAPI, resources: Sequence[Resource]) -> ExceptionMap:
+    """What the resources answer, but for what the application has a handler of its own for."""
     answers: dict[type[Exception], list[Any]] = {}
     for resource in resources:
         room_map = getattr(resource, "exception_map", None)
         if room_map is not None:
             for cls, answer in room_map().items():
                 answers.setdefault(cls, []).append(answer)
-    return {**{cls: _combined(found) for cls, found in answers.items()}, **(own or {})}
+    return {cls: _combined(found) for cls, found in answers.items() if not is_answered(app, cls)}
 
 
 def _combined(answers: Sequence[Any]) -> Any:

@@ -5,7 +5,8 @@ import logging
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
@@ -119,6 +120,22 @@ def test_handlers_of_the_application_stay() -> None:
         "key": "own",
         "index": '{"error":"mapped"}',
     }
+
+
+def test_what_the_application_had_before_stays() -> None:
+    """Also for validation and, with a renderer for all, HTTPException; the document then says nothing of our bodies."""
+    app = FastAPI(exception_handlers={RequestValidationError: _own, HTTPException: _own, AppException: _own})
+    install_error_handlers(app, renderer=ProblemRenderer())
+    install_error_handlers(app, renderer=ProblemRenderer())  # ours are replaced, and told from the application's
+
+    @app.get("/{kind}")
+    async def route(kind: str, number: int = 0) -> None:
+        raise {"http": HTTPException(404), "app": AppException(400)}[kind]
+
+    client = TestClient(app)
+    assert [client.get(path).text for path in ("/http", "/app", "/app?number=x")] == ["own"] * 3
+    documented = client.get("/openapi.json").json()["paths"]["/{kind}"]["get"]["responses"]["422"]["content"]
+    assert documented == {"application/json": {"schema": {"$ref": "#/components/schemas/HTTPValidationError"}}}
 
 
 @pytest.mark.parametrize("renderer", [ProblemRenderer, "problem", lambda info: {}])

@@ -52,7 +52,7 @@ def install_error_handlers(
     """Register the handlers on an application and make its OpenAPI document show what they return.
 
     Args:
-        app: The application. Handlers that it has for other exceptions stay.
+        app: The application. Handlers of its own that it has already stay, and so do those that it registers later.
         renderer: Shapes the bodies; `EnvelopeRenderer()` by default.
         exception_map: More exceptions to answer, by class: an `ErrorInfo`, a pair `(status, public text)`, or a
             function that makes an `ErrorInfo` from the exception, or None to leave it unhandled. Their own text never
@@ -62,8 +62,9 @@ def install_error_handlers(
             do; for HTTPException and the router's 404 and 405 too. No pages by default.
 
     Raises:
-        ConfigurationError: A key of `exception_map` is not an exception class, or its answer is not an error, or
-            `validation_status` is not a client error, or `html` is no plain function.
+        ConfigurationError: A key of `exception_map` is not an exception class, or its answer is not an error, or the
+            application has a handler of its own for it; `validation_status` is not a client error; `html` is no plain
+            function.
 
     HTTP:
         `AppException`: its status, `{"error": detail}`. Validation errors: 422, `{"errors": [{"field", "message"}]}`,
@@ -77,12 +78,7 @@ def install_error_handlers(
     if not isinstance(validation_status, int) or not 400 <= validation_status <= 499:
         raise ConfigurationError(f"validation_status must be a client error, 400 to 499; got {validation_status!r}")
     chosen = EnvelopeRenderer() if renderer is None else renderer
-    missing = [name for name in _OF_A_RENDERER if not hasattr(chosen, name)]
-    if isinstance(chosen, type) or missing:
-        raise ConfigurationError(
-            "renderer must be an object such as ProblemRenderer() or FunctionRenderer(...); "
-            f"got {chosen!r}" + (f", which has no {missing[0]!r}" if missing else "")
-        )
+    _check_renderer(chosen)
     respond = Responder(chosen, html)
 
     async def on_app_exception(request: Request, exc: Any) -> Response:
@@ -91,17 +87,49 @@ def install_error_handlers(
     async def on_validation_error(request: Request, exc: Any) -> Response:
         return respond(request, ErrorInfo(status=validation_status, errors=field_errors(exc.errors())))
 
-    if chosen.for_all or html is not None:
+    handlers: dict[Any, Any] = {
+        AppException: on_app_exception,
+        RequestValidationError: on_validation_error,
+        WebSocketRequestValidationError: _on_websocket_validation_error,
+        ExceptionGroup: answer_only_leaf,
+    }
+    if chosen.for_all:
+        handlers[HTTPException] = _http_exception_handler(respond, http_exception_handler)
+    for cls, handler in handlers.items():
+        if not is_answered(app, cls):
+            app.add_exception_handler(cls, handler)
+    if html is not None and not chosen.for_all:
         before = app.exception_handlers.get(HTTPException, http_exception_handler)
         app.add_exception_handler(HTTPException, _http_exception_handler(respond, before))
-    app.add_exception_handler(AppException, on_app_exception)
-    app.add_exception_handler(RequestValidationError, on_validation_error)
-    app.add_exception_handler(WebSocketRequestValidationError, _on_websocket_validation_error)
-    app.exception_handlers.setdefault(ExceptionGroup, answer_only_leaf)
     for cls, answer in (exception_map or {}).items():
+        if is_answered(app, cls):
+            raise ConfigurationError(
+                f"exception_map has an answer to {cls.__name__}, and the application has a handler of its own for it: "
+                "remove one of the two"
+            )
         app.add_exception_handler(cls, mapped_handler(cls, answer, respond))
     answer_unhandled(app, UnhandledErrorHandler(respond))
-    document_errors(app, chosen, validation_status)
+    document_errors(app, chosen, validation_status, lambda: not is_answered(app, RequestValidationError))
+
+
+def is_answered(app: FastAPI, cls: type[Exception]) -> bool:
+    """Whether the application has a handler of its own for this class: not FastAPI's, and not one from here."""
+    handler = app.exception_handlers.get(cls)
+    return handler is not None and _origin(handler) not in ("fastapi", "starlette", "fastapi_patterns")
+
+
+def _check_renderer(renderer: ErrorRenderer) -> None:
+    missing = [name for name in _OF_A_RENDERER if not hasattr(renderer, name)]
+    if isinstance(renderer, type) or missing:
+        raise ConfigurationError(
+            "renderer must be an object such as ProblemRenderer() or FunctionRenderer(...); "
+            f"got {renderer!r}" + (f", which has no {missing[0]!r}" if missing else "")
+        )
+
+
+def _origin(handler: Any) -> str:
+    """The package that a handler comes from."""
+    return str(getattr(handler, "__module__", "")).partition(".")[0]
 
 
 def _http_exception_handler(respond: Responder, before: Callable[..., Any]) -> Callable[[Request, Any], Any]:

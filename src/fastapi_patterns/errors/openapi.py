@@ -47,41 +47,60 @@ def error_responses(*errors: type[CodedError]) -> dict[int | str, dict[str, Any]
 class _TrueDocument:
     """`app.openapi`, completed: the original is called each time, what it caches or adds later is kept."""
 
-    def __init__(self, original: Callable[[], dict[str, Any]], renderer: ErrorRenderer, validation_status: int) -> None:
+    def __init__(
+        self,
+        original: Callable[[], dict[str, Any]],
+        renderer: ErrorRenderer,
+        validation_status: int,
+        validates: Callable[[], bool],
+    ) -> None:
         self.original = original
         self._renderer = renderer
         self._validation_status = validation_status
+        self._validates = validates
         self._done: dict[str, Any] | None = None
         self._added: dict[str, Any] = {}
 
     def __call__(self) -> dict[str, Any]:
         document = self.original()
         if document is not self._done:  # a document that is done is the application's to change
-            _complete(document, self._renderer, str(self._validation_status), self._added)
+            status = str(self._validation_status) if self._validates() else None
+            _complete(document, self._renderer, status, self._added)
             self._done = document
         return document
 
 
-def document_errors(app: FastAPI, renderer: ErrorRenderer, validation_status: int) -> None:
-    """Make the document show what is sent: validation errors, `error_responses`, and FastAPI's own 400, 401 and 403."""
+def document_errors(
+    app: FastAPI, renderer: ErrorRenderer, validation_status: int, validates: Callable[[], bool]
+) -> None:
+    """Make the document show what is sent: validation errors, `error_responses`, and FastAPI's own 400, 401 and 403.
+
+    Args:
+        app: The application.
+        renderer: Shapes the bodies.
+        validation_status: Status of a failed validation.
+        validates: Whether validation errors are answered by the renderer; asked when the document is made.
+    """
     original = app.openapi
     if isinstance(original, _TrueDocument):
         original = original.original
-    app.openapi = _TrueDocument(original, renderer, validation_status)  # type: ignore[method-assign]
+    app.openapi = _TrueDocument(original, renderer, validation_status, validates)  # type: ignore[method-assign]
 
 
-def _complete(document: dict[str, Any], renderer: ErrorRenderer, validation_status: str, added: dict[str, Any]) -> None:
+def _complete(
+    document: dict[str, Any], renderer: ErrorRenderer, validation_status: str | None, added: dict[str, Any]
+) -> None:
     schemas: dict[str, Any] = document.get("components", {}).get("schemas", {})
     before = set(schemas)
     writer = _Writer(schemas, renderer)
-    if reset_validation(schemas):
+    if validation_status is not None and reset_validation(schemas):
         writer.validation()  # an operation, or the application by itself, refers to it
     for operation in _operations(document):
         responses = operation.setdefault("responses", {})
         own = {status for status, response in responses.items() if _MARK not in response}
         for status in responses.keys() - own:
             writer.describe(status, responses[status])
-        if writer.is_default_validation(responses.get("422")):
+        if validation_status is not None and writer.is_default_validation(responses.get("422")):
             own.discard("422")
             writer.move_validation(responses, validation_status)
         if own.isdisjoint({"4XX", "default"}):

@@ -13,11 +13,16 @@ from starlette.types import Message, Receive, Scope, Send
 from fastapi_patterns.exceptions import ConfigurationError, ConfigurationWarning
 from fastapi_patterns.middleware._origin_regex import lets_strangers_in, slips, wildcard_to_regex
 
-__all__ = ["CorsMiddleware", "cors_options", "install_cors"]
+__all__ = ["ALLOWED", "BESIDE_THE_STACK", "CorsMiddleware", "check_lists", "cors_options", "install_cors"]
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}  # browsers leave them out: RFC 6454, section 6.2
+ALLOWED = ("Authorization", "Content-Type", "X-CSRF-Token")
 _EXPOSED = ("X-Request-ID",)
+BESIDE_THE_STACK = (
+    "with the stack, CORS stands outside the layer that answers errors; pass allow_origins, allow_headers and so on to "
+    "install_stack(app, ...)"
+)
 
 
 class CorsMiddleware(CORSMiddleware):
@@ -51,7 +56,7 @@ def install_cors(
     allow_origin_regex: str | None = None,
     allow_credentials: bool = False,
     allow_methods: Sequence[str] = ("*",),
-    allow_headers: Sequence[str] = ("Authorization", "Content-Type", "X-Request-ID"),
+    allow_headers: Sequence[str] = (*ALLOWED, "X-Request-ID"),
     expose_headers: Sequence[str] = _EXPOSED,
     max_age_s: int = 600,
 ) -> None:
@@ -62,8 +67,8 @@ def install_cors(
     ASCII is refused, and the message shows what to write: two names that look alike would be two origins.
 
     Args:
-        app: The application; the middleware is added as its outermost one so far. With `install_stack`, pass
-            `allow_origins` there instead.
+        app: The application; the middleware is added as its outermost one so far. With `install_stack`, pass the
+            origins and headers there instead.
         allow_origins: Origins such as `"https://app.example"` or `"http://localhost:5173"`; pydantic URLs, as a
             settings object has them, are accepted. `["*"]` allows any site, without credentials.
         allow_origin_regex: A regular expression that the whole origin must match, beside the listed ones:
@@ -77,12 +82,14 @@ def install_cors(
     Raises:
         ConfigurationError: No origin at all; a wildcard, `null` or a regex that strangers' origins match, together
             with credentials; a plain string for a list; an origin with a path or with `*` inside; a regex that does
-            not compile; a `max_age_s` that is no number of seconds.
+            not compile; a `max_age_s` that is no number of seconds; an application with `install_stack`.
 
     Warns:
         ConfigurationWarning: A regex lets in more than it seems to, by a dot that is not escaped, or by `.*` before
             a letter: `https://.*example.com` matches `https://evilexample.com`. The message shows what to write.
     """
+    if getattr(app.state, "fastapi_patterns", None) is not None:
+        raise ConfigurationError(f"install_stack(app) was called before: {BESIDE_THE_STACK}")
     options = cors_options(
         allow_origins=allow_origins,
         allow_origin_regex=allow_origin_regex,
@@ -101,7 +108,7 @@ def cors_options(
     allow_origin_regex: str | None = None,
     allow_credentials: bool = False,
     allow_methods: Sequence[str] = ("*",),
-    allow_headers: Sequence[str] = ("Authorization", "Content-Type", "X-Request-ID"),
+    allow_headers: Sequence[str] = (*ALLOWED, "X-Request-ID"),
     expose_headers: Sequence[str] = _EXPOSED,
     max_age_s: int = 600,
 ) -> Mapping[str, Any]:
@@ -113,7 +120,7 @@ def cors_options(
     Warns:
         ConfigurationWarning: As `install_cors`; at the line that called this function's caller.
     """
-    _check_lists(
+    check_lists(
         allow_origins=allow_origins,
         allow_methods=allow_methods,
         allow_headers=allow_headers,
@@ -153,7 +160,8 @@ def cors_options(
     }
 
 
-def _check_lists(**lists: object) -> None:
+def check_lists(**lists: object) -> None:
+    """Refuse a plain string where a list is asked for."""
     for name, given in lists.items():
         if isinstance(given, (str, bytes)):
             # Starlette tests `origin in allow_origins`: in a string that finds substrings.
