@@ -1,6 +1,7 @@
 """Where credentials come from: read strictly, one at a time, and never falling through."""
 
 import base64
+from datetime import timedelta
 from typing import Annotated, Any
 
 import pytest
@@ -22,7 +23,7 @@ from fastapi_patterns.auth import (
 
 SECRET = "S3cr3t-of-the-tests-0123456789-abc"
 TOKENS = TokenCodec(TokenConfig(secret_key=SECRET))
-TOKEN = TOKENS.encode({"sub": 7})
+TOKEN = TOKENS.encode({"sub": 7}, expires_delta=timedelta(days=1))  # also where all tests take an hour
 ORIGIN = "https://shop.example"
 CSRF = CsrfProtection(SECRET, allow_origins=[ORIGIN])
 
