@@ -74,12 +74,16 @@ class Databases:
             if not is_dependency(self._app, get_db):
                 raise pytest.UsageError(_NOT_A_DEPENDENCY.format(name=setting(config, "fastapi_get_db")))
             if inspect.isasyncgenfunction(get_db) or inspect.iscoroutinefunction(get_db):
+                from sqlalchemy.ext.asyncio import AsyncSession
+
                 from fastapi_patterns.db import AsyncDatabase
 
-                self.asynchronous.append(AsyncDatabase("sqlite://", metadata=metadata))
+                made = _session_class(get_db, AsyncSession)
+                self.asynchronous.append(AsyncDatabase("sqlite://", metadata=metadata, session_class=made))
                 self.overrides[get_db] = _async_stand_in(self.asynchronous[-1])
             else:
-                self.sync.append(Database("sqlite://", metadata=metadata))
+                made = _session_class(get_db, Session)
+                self.sync.append(Database("sqlite://", metadata=metadata, session_class=made))
                 self.overrides[get_db] = _stand_in(self.sync[-1])
 
 
@@ -89,6 +93,18 @@ def _async_databases(resources: Iterable[object]) -> "list[AsyncDatabase]":
     except MissingExtraError:  # without greenlet there can be none
         return []
     return [resource for resource in resources if isinstance(resource, AsyncDatabase)]
+
+
+def _session_class(get_db: Any, kind: type[Any]) -> type[Any]:
+    """The class of the sessions that `get_db` makes, such as SQLModel's: by the names that its code reads."""
+    code, names = getattr(get_db, "__code__", None), getattr(get_db, "__globals__", {})
+    for name in getattr(code, "co_names", ()):
+        found = names.get(name)
+        found = getattr(found, "session_factory", found)  # of a scoped_session
+        found = getattr(found, "class_", found)  # of a sessionmaker
+        if isinstance(found, type) and issubclass(found, kind):
+            return found
+    return kind
 
 
 def _stand_in(database: Database) -> Callable[[], Iterator[Session]]:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from fastapi_patterns.db import Database
 from fastapi_patterns.db._guard import bound_only
 from fastapi_patterns.testing._like import like
+from fastapi_patterns.testing._real_engines import refuse_real_engines
 from fastapi_patterns.testing.databases import NO_DATABASE, Databases
 from fastapi_patterns.testing.engines import Engines
 
@@ -63,6 +64,7 @@ class Isolation:
         lifespan = router.lifespan_context
         with ExitStack() as opened:
             overrides.update(self._databases.overrides)
+            opened.enter_context(refuse_real_engines(self._databases.all))
             if self.commits:
                 self._bind_committed(opened)
             else:
