@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.testing.test_plugin import APP
+from tests.testing.warm import cold
 
 # What disturbs no project when it is there and not asked for; each test below turns on what it is about.
 OFF = "-p no:asyncio -p no:anyio -p no:randomly -p no:django -p no:flask -p no:schemathesis -p no:hypothesispytest"
@@ -137,7 +138,7 @@ def test_a_flask_project_keeps_its_fixtures(pytester: pytest.Pytester) -> None:
         """
     )
     configure(pytester, "flask", more="")
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    cold(pytester).assert_outcomes(passed=1)
 
 
 @needs_django
@@ -172,7 +173,7 @@ def test_a_django_project_keeps_its_fixtures(pytester: pytest.Pytester) -> None:
         """,
     )
     configure(pytester, "django", more="pythonpath = .\nDJANGO_SETTINGS_MODULE = settings")
-    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+    cold(pytester).assert_outcomes(passed=2)
 
 
 # Whatever is loaded at the end of a run of nothing, one name a line.
@@ -193,7 +194,7 @@ def test_not_configured_it_loads_three_modules(pytester: pytest.Pytester, monkey
     pytester.makepyfile(test_it="def test_it(): ...")
     loaded = []
     for options in ((), ("-p", "fastapi_patterns.testing.plugin")):
-        pytester.runpytest_subprocess(*options).assert_outcomes(passed=1)
+        cold(pytester, *options).assert_outcomes(passed=1)
         loaded.append(set(Path(pytester.path / "modules.txt").read_text().splitlines()))
     without, with_it = loaded
     ours = {name for name in with_it - without if name.startswith("fastapi_patterns")}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.testing.projects import OTHERS_OFF
+from tests.testing.warm import cold
 
 APP = """
 from typing import Annotated
@@ -735,7 +736,7 @@ def test_not_configured_it_is_not_there(pytester: pytest.Pytester) -> None:
     )
     # These import some of it, or have a `client` of their own; pytest-randomly imports the factories that it finds.
     others = ("asyncio", "hypothesispytest", "schemathesis", "randomly", "django", "flask")
-    result = pytester.runpytest_subprocess(*(f"-pno:{name}" for name in others))
+    result = cold(pytester, *(f"-pno:{name}" for name in others))
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(["*fixture 'client' not found*"])
 
