@@ -41,6 +41,11 @@ class ToLoguru(logging.Handler):
         logger.bind(logger=record.name).opt(exception=record.exc_info).log(record.levelname, record.getMessage())
 
 
+def no_sockets(record: logging.LogRecord) -> bool:
+    """A filter: drop uvicorn's line for each websocket, which shows the whole query."""
+    return '"WebSocket %s"' not in str(record.msg)
+
+
 def configure_loguru() -> None:
     """Send loguru's messages and `logging`'s records to JSON on standard error."""
     logger.remove()
@@ -53,6 +58,7 @@ def configure_loguru() -> None:
     for name in ("httpx", "httpx2"):  # their INFO lines show whole URLs
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True  # and so do these
+    logging.getLogger("uvicorn.error").addFilter(no_sockets)
 
 
 @asynccontextmanager

@@ -10,6 +10,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from loguru import logger
 
+from examples.loguru_beside.app import no_sockets
+
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
@@ -19,6 +21,7 @@ def logging_as_before() -> Iterator[None]:
     root, access = logging.getLogger(), logging.getLogger("uvicorn.access")
     level, handlers, disabled = root.level, root.handlers[:], access.disabled
     yield
+    logging.getLogger("uvicorn.error").removeFilter(no_sockets)
     root.setLevel(level)
     root.handlers[:] = handlers
     access.disabled = disabled
@@ -51,6 +54,17 @@ def test_braces_in_a_path_are_no_format(fastapi_app: FastAPI, capsys: pytest.Cap
     (request,) = (line["record"] for line in lines_of(fastapi_app, capsys, "/{0}{name}<red>"))
     assert request["message"].startswith("GET /%7B0%7D%7Bname%7D%3Cred%3E - ")
     assert request["extra"]["http.response.status_code"] == 404
+
+
+def test_a_query_of_a_websocket_is_not_shown(fastapi_app: FastAPI, capsys: pytest.CaptureFixture[str]) -> None:
+    """What uvicorn itself would write of one."""
+    with TestClient(fastapi_app):
+        for kind in ("[accepted]", "403"):
+            logging.getLogger("uvicorn.error").info(f'%s - "WebSocket %s" {kind}', "::1", "/chat?token=secret")
+        logging.getLogger("uvicorn.error").warning("something else")
+    assert [line["record"]["message"] for line in map(json.loads, capsys.readouterr().err.splitlines())] == [
+        "something else"
+    ]
 
 
 def test_a_failure_has_one_traceback(fastapi_app: FastAPI, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,11 @@ def to_structlog(level: int, text: str, fields: dict[str, Any]) -> None:
     request_log.log(level, text, **fields)
 
 
+def no_sockets(record: logging.LogRecord) -> bool:
+    """A filter: drop uvicorn's line for each websocket, which shows the whole query."""
+    return '"WebSocket %s"' not in str(record.msg)
+
+
 def configure_structlog() -> None:
     """Send structlog's events and `logging`'s records through one chain, to JSON on standard error."""
     chain: list[Processor] = [
@@ -61,6 +66,7 @@ def configure_structlog() -> None:
     for name in ("httpx", "httpx2"):  # their INFO lines show whole URLs
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True  # and so do these
+    logging.getLogger("uvicorn.error").addFilter(no_sockets)
 
 
 @asynccontextmanager

@@ -10,6 +10,8 @@ import structlog
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from examples.structlog_beside.app import no_sockets
+
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
@@ -19,6 +21,7 @@ def logging_as_before() -> Iterator[None]:
     root, access = logging.getLogger(), logging.getLogger("uvicorn.access")
     level, handlers, disabled = root.level, root.handlers[:], access.disabled
     yield
+    logging.getLogger("uvicorn.error").removeFilter(no_sockets)
     root.setLevel(level)
     root.handlers[:] = handlers
     access.disabled = disabled
@@ -50,6 +53,15 @@ def test_a_percent_sign_in_a_path_is_no_format(fastapi_app: FastAPI, capsys: pyt
     (request,) = lines_of(fastapi_app, capsys, "/%25s%25d")
     assert request["event"].startswith("GET /%25s%25d - ")
     assert request["http.response.status_code"] == 404
+
+
+def test_a_query_of_a_websocket_is_not_shown(fastapi_app: FastAPI, capsys: pytest.CaptureFixture[str]) -> None:
+    """What uvicorn itself would write of one."""
+    with TestClient(fastapi_app):
+        for kind in ("[accepted]", "403"):
+            logging.getLogger("uvicorn.error").info(f'%s - "WebSocket %s" {kind}', "::1", "/chat?token=secret")
+        logging.getLogger("uvicorn.error").warning("something else")
+    assert [line["event"] for line in map(json.loads, capsys.readouterr().err.splitlines())] == ["something else"]
 
 
 def test_a_failure_has_one_traceback(fastapi_app: FastAPI, capsys: pytest.CaptureFixture[str]) -> None:

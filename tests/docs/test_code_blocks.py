@@ -67,6 +67,19 @@ def test_included_files_and_links_exist(page: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_an_included_file_has_its_link(page: Path) -> None:
+    """GitHub shows no included file: the line above the block links to it, by its path in the repository."""
+    lines = page.read_text().splitlines()
+    missing = []
+    for number, line in enumerate(lines):
+        if found := re.match(r"^```\{literalinclude\} ((?:\.\./)+)(\S+)$", line):
+            up, path = found.groups()
+            if lines[number - 2 : number] != [f"[`{path}`]({up}{path})", ""] or not (ROOT / path).is_file():
+                missing.append(path)
+    assert missing == []
+
+
 def _anchors(page: Path) -> set[str]:
     """The headings of a page as GitHub and MyST name them in a link."""
     tokens = MarkdownIt().parse(page.read_text())

@@ -1,0 +1,1 @@
+"""Websockets of users that are in a database."""
