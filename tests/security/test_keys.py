@@ -383,6 +383,8 @@ class TestNames:
             "0123456789abcdef0123456789abcdef",
             "secretsecretsecretsecretsecretsecret",
             "ababababababababababababababababcdcd",
+            "dev-secret-dev-secret-dev-secret-dev",
+            "passwordpasswordpasswordpassword1",
             "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEdTJlERBg7WclEsVsOylt8jx3Oo+wWdmVwaYeEtRDuP7By/YFCW/knHjYoeXppXVFnudiKgRif"
             "VdZO/7QqG4G+A==",
         ],

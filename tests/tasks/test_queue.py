@@ -228,7 +228,7 @@ def test_without_the_stack_a_full_queue_is_an_exception() -> None:
 def test_a_queue_that_does_not_run_says_so() -> None:
     """A queue that is in no stack fails at the first request, with words."""
     shop = Shop(TaskQueue(), stack=False)
-    with pytest.raises(PatternsError, match=r"not running. Pass it to install_stack\(app, resources="):
+    with pytest.raises(PatternsError, match=r"not running. It runs with the application's lifespan, if it is one of"):
         TestClient(shop.app).post("/add")
     with pytest.raises(PatternsError, match="not running"):
         asyncio.run(shop.queue.join())

@@ -5,7 +5,9 @@ import pytest
 __all__ = ["ASYNC_SHOP", "OTHERS_OFF", "RUNNERS", "SHOP", "configure"]
 
 # Plugins of others that a project here does not need, and that take their time to import: schemathesis alone 1.5 s.
-OTHERS_OFF = " ".join(f"-p no:{name}" for name in ("schemathesis", "hypothesispytest", "faker", "django", "flask", "valkey"))
+OTHERS_OFF = " ".join(
+    f"-p no:{name}" for name in ("schemathesis", "hypothesispytest", "faker", "django", "flask", "valkey")
+)
 
 _TABLES = """
 from typing import Annotated

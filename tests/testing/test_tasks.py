@@ -126,6 +126,35 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
+def test_tasks_of_a_queue_have_their_names_and_delays(project: pytest.Pytester) -> None:
+    """The name that the task was given, as log lines have it, or the function's; and how long it would wait."""
+    project.makepyfile(
+        test_it="""
+        from datetime import timedelta
+        from fastapi_patterns import TaskQueue
+
+        queue = TaskQueue()
+
+        @queue.task
+        def plain() -> None: ...
+
+        @queue.task(name="reminders")
+        def named() -> None: ...
+
+        async def leave():
+            async with queue:
+                plain.enqueue()
+                named.delayed(timedelta(hours=1)).enqueue()
+
+        def test_it(client, captured_tasks):
+            client.portal.call(leave)
+            assert captured_tasks.names == ["plain", "reminders"]
+            assert [task.delay for task in captured_tasks] == [timedelta(0), timedelta(hours=1)]
+        """
+    )
+    project.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 INSPECTED = """
 import pytest
 from starlette.background import BackgroundTask

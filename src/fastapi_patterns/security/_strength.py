@@ -8,6 +8,7 @@ import hashlib
 import re
 from itertools import pairwise
 from math import isqrt
+from operator import eq
 
 __all__ = ["MAKE_A_SECRET", "ed25519_weakness", "hmac_weakness", "rsa_weakness"]
 
@@ -67,7 +68,7 @@ def hmac_weakness(raw: bytes, algorithm: str, *, short: bool = False, generated:
         return f"must be at least {_HMAC_BYTES[algorithm]} bytes long; it has {len(raw)}"
     if len(set(raw)) == 1:
         return "must not be one repeated byte"
-    if not generated and (len(set(raw)) < _FEWEST_DISTINCT or (raw + raw).find(raw, 1) < len(raw) or _is_a_series(raw)):
+    if not generated and (len(set(raw)) < _FEWEST_DISTINCT or _is_repeated(raw) or _is_a_series(raw)):
         return "must be random; it repeats itself"
     if _PLACEHOLDER.search(raw) or hashlib.sha256(raw.strip().lower()).hexdigest() in _PUBLISHED_SHA256:
         return "must be random and your own; it is the placeholder of an example"
@@ -108,6 +109,14 @@ def ed25519_weakness(raw: bytes) -> str | None:
         x2 = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
         y = (y * y + x2) * pow(1 - _D * x2 * y * y, -1, _P) % _P
     return "is a point of small order, with which every signature can be forged" if y == 1 else None
+
+
+def _is_repeated(raw: bytes) -> bool:
+    """Tell whether it is one text again and again, the last time perhaps cut off, and hardly anything else."""
+    begin = raw[:256]  # whoever types a longer one has typed a short one often
+    return any(
+        sum(map(eq, begin, begin[period:])) > 0.75 * (len(begin) - period) for period in range(1, len(begin) // 2 + 1)
+    )
 
 
 def _is_a_series(raw: bytes) -> bool:

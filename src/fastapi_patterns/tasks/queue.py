@@ -15,7 +15,7 @@ from fastapi_patterns.exceptions import ConfigurationError, ErrorInfo, Exception
 from fastapi_patterns.tasks.embedded import EmbeddedWorker, in_a_job
 from fastapi_patterns.tasks.engine import EngineRun, HandOverError, TaskEngine, pending_on
 from fastapi_patterns.tasks.pending import PendingTasks, is_answer, pending_of
-from fastapi_patterns.tasks.task import Job, Task, TaskRules
+from fastapi_patterns.tasks.task import Job, Task, TaskRules, default_name
 
 __all__ = ["TaskQueue", "TaskQueueFullError", "exception_map"]
 
@@ -23,8 +23,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _NOT_RUNNING = (
-    "The TaskQueue is not running. Pass it to install_stack(app, resources=[...]), "
-    "or open it around its use with `async with`."
+    "The TaskQueue is not running. It runs with the application's lifespan, if it is one of install_stack's resources: "
+    "an application that is called without one, as httpx2's ASGITransport does, has not started; in tests use "
+    "`with TestClient(app)` or async_client. Elsewhere open the queue around its use with `async with`."
 )
 _NOT_PENDING = (
     "{name}.enqueue() in a request needs its commit: let the route depend on queue.pending, or the whole application, "
@@ -167,7 +168,7 @@ class TaskQueue:
         )
 
         def decorate(func: Callable[..., Any]) -> Task[..., Any]:
-            found = name or f"{func.__module__}.{func.__qualname__}"
+            found = name or default_name(func)
             if found in self.tasks:
                 raise ConfigurationError(f"two tasks are called {found!r}: give one of them name=...")
             made = self.tasks[found] = Task(self, func, found, rules)

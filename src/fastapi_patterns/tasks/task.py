@@ -15,7 +15,7 @@ from fastapi_patterns.tasks._arguments import check_arguments
 if TYPE_CHECKING:
     from fastapi_patterns.tasks.queue import TaskQueue
 
-__all__ = ["DelayedTask", "Job", "Task", "TaskRules"]
+__all__ = ["DelayedTask", "Job", "Task", "TaskRules", "default_name"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -145,6 +145,11 @@ class Task(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<Task {self.name}>"
+
+
+def default_name(func: Callable[..., Any]) -> str:
+    """The name of a task that was given none."""
+    return f"{func.__module__}.{func.__qualname__}"
 
 
 class DelayedTask(Generic[P]):

@@ -66,6 +66,10 @@ _UNUSED = (
     "No route of the application depends on {names}, so overriding it changed nothing. Override the function that "
     "stands in Depends(...), the same object: not a copy of it, nor one of another module or of a mounted application."
 )
+_IN_A_FUNCTION = (
+    "{} for a Database; with an AsyncDatabase, write rows by client.portal.call(f), where the async function f opens "
+    "database.session_scope()"
+)
 # Fixtures whose tests commit for good.
 _COMMITTING = ("db_committed", "async_db_committed", "uvicorn_server")
 
@@ -230,7 +234,7 @@ def db_committed(request: pytest.FixtureRequest, _fastapi_isolation: "Isolation 
 def async_db(request: pytest.FixtureRequest, _fastapi_async_isolation: "Isolation | None") -> "AsyncSession":
     """The same as `db`, for an `AsyncDatabase`, in async tests."""
     _isolated(request, "async_db", _fastapi_async_isolation)
-    opened: AsyncSession = in_the_loop_of(request, "fastapi_async_db", "async_db", "db")
+    opened: AsyncSession = in_the_loop_of(request, "fastapi_async_db", "async_db", _IN_A_FUNCTION.format("db"))
     return opened
 
 
@@ -238,7 +242,8 @@ def async_db(request: pytest.FixtureRequest, _fastapi_async_isolation: "Isolatio
 def async_db_committed(request: pytest.FixtureRequest, _fastapi_async_isolation: "Isolation | None") -> "AsyncSession":
     """The same as `db_committed`, for an `AsyncDatabase`, in async tests."""
     _isolated(request, "async_db_committed", _fastapi_async_isolation)
-    opened: AsyncSession = in_the_loop_of(request, "fastapi_async_db", "async_db_committed", "db_committed")
+    instead = _IN_A_FUNCTION.format("db_committed")
+    opened: AsyncSession = in_the_loop_of(request, "fastapi_async_db", "async_db_committed", instead)
     return opened
 
 

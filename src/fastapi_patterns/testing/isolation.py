@@ -115,7 +115,8 @@ class Isolation:
         if not self._databases.sync:
             name = "async_" + fixture
             pytest.fail(
-                f"{fixture} is for a Database, and the application's is an AsyncDatabase: use {name}, in an async test"
+                f"{fixture} is for a Database, and the application's is an AsyncDatabase: use {name} in an async test. "
+                "In a plain function client.portal.call(f) writes rows, where f opens database.session_scope()"
                 if self._databases.asynchronous
                 else NO_DATABASE,
                 pytrace=False,

@@ -89,7 +89,10 @@ class LoginAs:
                 _fail("login_as(mode='override') makes no token: it takes neither scopes nor claims")
             return Login({}, self._override(user, current_user), self._open)
         if not self._clients:
-            _fail("login_as needs the client of the test: add the fixture client (or async_client) to it")
+            _fail(
+                "login_as needs the client of the test: add the fixture client, async_client or uvicorn_client to it. "
+                "A client of your own takes headers=auth_headers(user)"
+            )
         made = self.headers(
             user, scopes=scopes, claims=claims, subject=subject, current_user=current_user, tokens=tokens
         )

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import Context, copy_context
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
@@ -14,7 +15,7 @@ from fastapi_patterns.context import request_context
 from fastapi_patterns.exceptions import PatternsError
 from fastapi_patterns.tasks import TaskQueue
 from fastapi_patterns.tasks.embedded import log_failure, run_job
-from fastapi_patterns.tasks.task import Job
+from fastapi_patterns.tasks.task import Job, Task, default_name
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -34,6 +35,7 @@ class CapturedTask:
         func: The function or `Task`; of a `functools.partial` the function inside.
         args: Its arguments, those of a `functools.partial` included.
         kwargs: Its keyword arguments, likewise.
+        delay: How long it would wait first, by `delayed(...)`.
     """
 
     def __init__(
@@ -43,9 +45,10 @@ class CapturedTask:
         within: Callable[[], AbstractContextManager[None]],
         run: Callable[[], Awaitable[Any]],
         fail: Callable[[Exception], Awaitable[None]],
-        func: Callable[..., Any] | None = None,
+        job: Job | None = None,
     ) -> None:
-        self.func: Callable[..., Any] = func or call.func
+        self.func: Callable[..., Any] = (job and job.task) or call.func
+        self.delay = timedelta(seconds=job.delay_s if job else 0)
         self.args: tuple[Any, ...] = call.args
         self.kwargs: dict[str, Any] = call.keywords
         self._tasks = tasks
@@ -55,7 +58,9 @@ class CapturedTask:
 
     @property
     def name(self) -> str:
-        """The name of the function, as code writes it: `send_welcome`, `Mailer.send`."""
+        """The task's own name, or that of the function as code writes it: `send_welcome`, `Mailer.send`."""
+        if isinstance(self.func, Task) and self.func.name != default_name(self.func.func):
+            return self.func.name
         name = str(getattr(self.func, "__qualname__", type(self.func).__qualname__))
         return name.rpartition("<locals>.")[2]
 
@@ -162,7 +167,7 @@ class CapturedTasks(Sequence[CapturedTask]):
                 log_failure(job, error)
 
             within = partial(request_context, job.request)
-            self._kept.append(CapturedTask(self, job.call, within, partial(run_job, job), fail, job.task))
+            self._kept.append(CapturedTask(self, job.call, within, partial(run_job, job), fail, job))
 
         # The classes: Starlette's tasks are made by each request, and mounted applications have queues of their own.
         with pytest.MonkeyPatch.context() as patch:

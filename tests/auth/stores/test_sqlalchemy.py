@@ -94,6 +94,24 @@ async def test_its_tables_can_be_in_a_schema() -> None:
     assert names == ["auth.sessions", "auth.revoked_tokens", "auth.revoked_subjects"]
 
 
+@pytest.mark.parametrize(
+    ("convention", "name"),
+    [
+        ({"uq": "uq_%(table_name)s_%(column_0_N_name)s"}, "ix_auth_sessions_subject"),
+        ({"ix": "idx_%(table_name)s_%(column_0_name)s"}, "idx_auth_sessions_subject"),
+        (None, "ix_auth_sessions_subject"),
+    ],
+)
+async def test_its_indexes_are_named_under_any_convention(convention: dict[str, str] | None, name: str) -> None:
+    """SQLAlchemy makes no index without a name, and a convention may have no rule for them."""
+    metadata = MetaData(naming_convention=convention)
+    token_store_tables(metadata)
+    engine = create_engine("sqlite://")
+    metadata.create_all(engine)
+    assert name in [index["name"] for index in inspect(engine).get_indexes("auth_sessions")]
+    engine.dispose()
+
+
 async def test_what_is_searched_for_has_an_index() -> None:
     """The subject and the end of a session, and the ends of revocations; moments are whole numbers."""
     tables = token_store_tables(MetaData())

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text
+from sqlalchemy.sql import quoted_name
 
 __all__ = ["TokenStoreTables", "token_store_tables"]
 
@@ -62,4 +63,9 @@ def token_store_tables(metadata: MetaData, *, prefix: str = "auth_", schema: str
         Column("expires_at", BigInteger, nullable=False, index=True),
         schema=schema,
     )
+    for table in sessions, revoked_tokens, revoked_subjects:
+        for index in table.indexes:
+            if index.name is None:  # a naming convention of the application's without a rule for indexes
+                (column,) = index.columns
+                index.name = quoted_name(f"ix_{table.name}_{column.name}", None)
     return TokenStoreTables(sessions=sessions, revoked_tokens=revoked_tokens, revoked_subjects=revoked_subjects)
