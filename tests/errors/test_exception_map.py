@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from fastapi_patterns import ConfigurationError, ErrorInfo, install_error_handlers
 from fastapi_patterns.context import request_context
@@ -148,3 +150,19 @@ def test_an_own_renderer_shapes_every_body() -> None:
     assert client.get("/1").headers["content-type"] == "application/vnd.own+json"
     assert client.get("/x").json() == {"own": ["path.number"]}
     assert client.get("/openapi.json").json()["components"]["schemas"]["HTTPValidationError"]["title"] == "Own"
+
+
+def test_the_place_is_the_applications_own(caplog: pytest.LogCaptureFixture) -> None:
+    """Not the library's that raised."""
+
+    def query() -> None:
+        with create_engine("sqlite://", poolclass=NullPool).connect() as connection:
+            connection.execute(text("nonsense"))
+
+    app = FastAPI()
+    install_error_handlers(app, exception_map={OperationalError: (409, "No")})
+    app.get("/")(query)
+    with caplog.at_level(logging.INFO, logger="fastapi_patterns.errors"):
+        assert TestClient(app).get("/").status_code == 409
+    (record,) = caplog.records
+    assert record.getMessage().endswith(f" at test_exception_map.py:{query.__code__.co_firstlineno + 2} in query")

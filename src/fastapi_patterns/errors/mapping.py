@@ -1,8 +1,11 @@
 """Handlers for exceptions of others: by class, with a public text; their own text stays in the log."""
 
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import PurePath
+from traceback import walk_tb
+from types import FrameType
 from typing import Any
 
 from fastapi import Request
@@ -55,14 +58,18 @@ def _log_cause(exc: Exception, status: int) -> None:
 
 
 def _raised_at(exc: Exception) -> str:
-    """Name the innermost frame: enough to find a client error, without the exception's text."""
-    trace = exc.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
+    """Name the application's innermost line, or a library's where it has none: without the exception's text."""
+    lines = list(walk_tb(exc.__traceback__))
+    if not lines:
         return "an unknown place"
-    code = trace.tb_frame.f_code
-    return f"{PurePath(code.co_filename).name}:{trace.tb_lineno} in {code.co_name}"
+    frame, number = next((line for line in reversed(lines) if not _is_a_librarys(line[0])), lines[-1])
+    return f"{PurePath(frame.f_code.co_filename).name}:{number} in {frame.f_code.co_name}"
+
+
+def _is_a_librarys(frame: FrameType) -> bool:
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    installed = "site-packages" in frame.f_code.co_filename
+    return installed or package == "fastapi_patterns" or package in sys.stdlib_module_names
 
 
 def _checked_class(cls: Any) -> type[Exception]:
