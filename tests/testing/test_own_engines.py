@@ -152,3 +152,43 @@ def test_an_engine_that_was_kept_does_not_reach_the_real_database(
         """
     )
     pytester.runpytest_subprocess().assert_outcomes(passed=3)
+
+
+_OWN_CLIENT = """
+import pytest
+from fastapi.testclient import TestClient
+from shop import app, database, User
+
+@pytest.fixture
+def own():
+    with TestClient(app) as client:
+        database.create_all()
+        yield client
+
+def test_own_client(own):
+    own.post("/by-it")
+
+def test_script():
+    with database.session_scope() as session:
+        session.add(User())
+
+def test_isolated(own, client):
+    client.post("/by-it")
+"""
+
+
+def test_a_test_that_opens_the_applications_own_database_is_warned_of(pytester: pytest.Pytester) -> None:
+    """By name, where nothing of the plugin binds it; one that the plugin does not know is the test's own affair."""
+    kept = "database = Database('sqlite:///real.db', metadata=Base.metadata)\nengine = None"
+    pytester.makepyfile(shop=_KEPT.format(kept=kept), test_it=_OWN_CLIENT)
+    configure(pytester)
+    result = pytester.runpytest_subprocess("-W", "default::fastapi_patterns.exceptions.ConfigurationWarning")
+    result.assert_outcomes(passed=3, warnings=2)
+    result.stdout.fnmatch_lines(
+        [
+            "test_it.py::test_own_client",
+            "*this test opened Database(sqlite:///real.db), which is the application's own*",
+        ]
+    )
+    result.stdout.fnmatch_lines(["test_it.py::test_script", "*this test opened Database(sqlite:///real.db)*"])
+    result.stdout.no_fnmatch_line("test_it.py::test_isolated")

@@ -7,7 +7,10 @@ from typing import Any
 
 from fastapi_patterns.exceptions import ConfigurationError
 
-__all__ = ["bound_only", "check_bound", "database_of", "mark_dependency"]
+__all__ = ["bound_only", "check_bound", "database_of", "mark_dependency", "watchers"]
+
+watchers: list[Callable[[Any], None]] = []
+"""Called with each database on which a session is opened that no test has bound; the plugin puts one here."""
 
 _MARK = "fastapi_patterns_database"
 # The overrides of the application that a test client serves; None everywhere else. Threads and tasks inherit it.
@@ -40,6 +43,8 @@ def check_bound(database: Any) -> None:
     Raises:
         ConfigurationError: A test client serves this, and what is written would stay in the real database.
     """
+    for watch in watchers:
+        watch(database)
     overrides = _overrides.get()
     if overrides is None or any(database_of(call) is not None for pair in overrides.items() for call in pair):
         return

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["load", "load_application", "raises_server_exceptions", "serves_in_process", "setting"]
 
+_APPLICATION = pytest.StashKey["FastAPI"]()
 _MARKER_OPTIONS: dict[str, tuple[Any, ...]] = {
     "raise_server_exceptions": (True, False),
     "server": ("thread", "process"),
@@ -47,18 +48,21 @@ def load(config: pytest.Config, name: str) -> Any:
 
 
 def load_application(config: pytest.Config) -> "FastAPI":
-    """Import the application that `fastapi_app` names, or make it.
+    """Import the application that `fastapi_app` names, or make it, once.
 
     Raises:
         pytest.UsageError: It is no application.
     """
     from fastapi import FastAPI
 
+    if _APPLICATION in config.stash:
+        return config.stash[_APPLICATION]
     found = load(config, "fastapi_app")
     if not isinstance(found, FastAPI) and callable(found):
         found = found()
     if not isinstance(found, FastAPI):
         raise pytest.UsageError(f"fastapi_app must name a FastAPI application or a factory; got {type(found).__name__}")
+    config.stash[_APPLICATION] = found
     return found
 
 

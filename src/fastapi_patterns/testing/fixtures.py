@@ -14,6 +14,7 @@ from fastapi_patterns.testing._config import load_application, raises_server_exc
 from fastapi_patterns.testing._first import pytest_fixture_setup  # noqa: F401 (pytest finds it here)
 from fastapi_patterns.testing._loops import has_a_loop, in_the_loop_of, native_fixtures
 from fastapi_patterns.testing._overrides import unused_overrides
+from fastapi_patterns.testing._unbound import pytest_configure  # noqa: F401 (likewise)
 from fastapi_patterns.testing.clients import Client, open_async_client, open_client, task_queues
 from fastapi_patterns.testing.clock import frozen_clock
 from fastapi_patterns.testing.leaks import assert_no_leaks, watch_this_loop, watched
