@@ -13,7 +13,9 @@ from fastapi.testclient import TestClient
 from fastapi_patterns import (
     Claims,
     ConfigurationError,
+    EnvelopeRenderer,
     PasswordHasher,
+    ProblemRenderer,
     TokenCodec,
     TokenConfig,
     install_error_handlers,
@@ -299,6 +301,32 @@ class TestBodies:
             reference = responses["422"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
             (member,) = document["components"]["schemas"][reference]["properties"]
             assert member == ("errors" if stack else "detail")
+
+    @pytest.mark.parametrize(
+        ("renderer", "media_type", "member"),
+        [
+            (None, "application/json", "detail"),
+            (EnvelopeRenderer(), "application/json", "detail"),
+            (ProblemRenderer(), "application/problem+json", "title"),
+        ],
+    )
+    def test_the_document_shows_what_a_refused_client_reads(
+        self, renderer: Any, media_type: str, member: str, shop: Shop
+    ) -> None:
+        """FastAPI's own body, or that of a renderer for all errors."""
+        if renderer:
+            install_error_handlers(shop.app, renderer=renderer)
+        document = shop.app.openapi()
+        for path, statuses in {"/auth/login": (401, 413, 415), "/auth/logout": (413, 415)}.items():
+            for status in statuses:
+                content = document["paths"][path]["post"]["responses"][str(status)]["content"]
+                assert content.keys() == {media_type}
+                schema = content[media_type]["schema"]
+                if "$ref" in schema:
+                    schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+                assert member in schema["properties"]
+        answer = TestClient(shop.app).post("/auth/login", content=b"x" * 20_000)
+        assert (answer.status_code, member in answer.json()) == (413, True)
 
 
 class TestGuard:

@@ -9,6 +9,8 @@ from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
+from fastapi_patterns._openapi import detail_response
+
 __all__ = ["LOGIN_BODY", "REFRESH_BODY", "REFUSED_BODY", "LoginForm", "missing", "read_login", "read_refresh"]
 
 _MAX_BYTES = 16_384
@@ -49,8 +51,8 @@ class HTTPValidationError(BaseModel):
 
 
 REFUSED_BODY: dict[int | str, dict[str, Any]] = {
-    413: {"description": "The body is too long"},
-    415: {"description": "The body is of another kind"},
+    413: detail_response("The body is too long"),
+    415: detail_response("The body is of another kind"),
     422: {"description": "Validation Error", "model": HTTPValidationError},
 }
 

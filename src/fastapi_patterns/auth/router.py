@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from fastapi_patterns._compat import is_async_callable
+from fastapi_patterns._openapi import detail_response
 from fastapi_patterns.auth._events import log_event
 from fastapi_patterns.auth._forms import (
     LOGIN_BODY,
@@ -54,7 +55,7 @@ class TokenAnswer(BaseModel):
 _TOKENS: dict[str, Any] = {
     "response_model": TokenAnswer,
     "response_model_exclude_none": True,
-    "responses": {401: {"description": "Not logged in"}, **REFUSED_BODY},
+    "responses": {401: detail_response("Not logged in"), **REFUSED_BODY},
 }
 
 

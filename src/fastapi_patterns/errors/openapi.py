@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from fastapi_patterns._openapi import DETAIL
 from fastapi_patterns.errors.coded import CodedError
 from fastapi_patterns.errors.components import VALIDATION, add_schema, refers, reset_validation
 from fastapi_patterns.errors.json_values import json_value
@@ -20,13 +21,6 @@ _DEFAULT_REF = {"$ref": f"#/components/schemas/{VALIDATION}"}
 _DEFAULT_DESCRIPTION = "Validation Error"
 _JSON = "application/json"
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
-# What FastAPI and the current user answer on their own, with a HTTPException.
-_DETAIL = {
-    "title": "ErrorDetail",
-    "type": "object",
-    "required": ["detail"],
-    "properties": {"detail": {"title": "Detail"}},
-}
 _CHALLENGE = {"description": "How to authenticate (RFC 9110 section 11.6.1)", "schema": {"type": "string"}}
 
 
@@ -100,6 +94,10 @@ def _complete(
         own = {status for status, response in responses.items() if _MARK not in response}
         for status in responses.keys() - own:
             writer.describe(status, responses[status])
+        for status, response in responses.items():
+            if isinstance(response, dict) and response.get("content", {}).get(_JSON, {}).get("schema") == DETAIL:
+                del response["content"]
+                writer.detail(responses, status, response["description"])
         if validation_status is not None and writer.is_default_validation(responses.get("422")):
             own.discard("422")
             writer.move_validation(responses, validation_status)
@@ -174,7 +172,7 @@ class _Writer:
         if self._renderer.for_all:
             self._add(response, self.error())
         else:
-            self._add(response, add_schema(self._schemas, str(_DETAIL["title"]), _DETAIL), _JSON)
+            self._add(response, add_schema(self._schemas, str(DETAIL["title"]), DETAIL), _JSON)
         return response
 
     def _add(self, response: dict[str, Any], schema: dict[str, Any], media_type: str | None = None) -> None:
