@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib.util import resolve_name
 from inspect import getattr_static
 from types import FunctionType, MethodType
@@ -10,7 +11,7 @@ from typing import Any
 
 from fastapi_patterns.checks.source import Function, function_of, module_tree, resolved
 
-__all__ = ["method_or_function", "names_in", "qualified", "root_of", "within"]
+__all__ = ["layers", "method_or_function", "names_in", "own_function", "qualified", "root_of", "within"]
 
 _FUNCTIONS = (FunctionType, MethodType, classmethod, staticmethod)
 
@@ -56,6 +57,28 @@ def method_or_function(node: ast.expr, names: Mapping[str, Any]) -> Function | N
         found = None if owner is None else getattr_static(owner, node.attr, None)
     # By its type: asking an object that connects when it is looked at would connect.
     return function_of(found) if type(found) in _FUNCTIONS else None
+
+
+def layers(call: Any) -> Iterator[FunctionType]:
+    """Give the functions that run when FastAPI calls this, from the outermost decorator inwards."""
+    while isinstance(call, partial):
+        call = call.func
+    if isinstance(call, type):
+        call = getattr_static(call, "__init__")
+    call = getattr(call, "__func__", call)  # of a bound method
+    if type(call) is not FunctionType and not hasattr(call, "__wrapped__"):
+        call = getattr(type(call), "__call__", None)  # noqa: B004  # an object that is called
+    seen = set()
+    while call is not None and id(call) not in seen:
+        seen.add(id(call))
+        if type(call) is FunctionType:
+            yield call
+        call = getattr(call, "__wrapped__", None)
+
+
+def own_function(layer: FunctionType) -> Function | None:
+    """Find the syntax of this function, and not of the one that it is a decorator around."""
+    return function_of(FunctionType(layer.__code__, layer.__globals__, None, None, layer.__closure__))
 
 
 def qualified(function: Function) -> str:
