@@ -108,7 +108,7 @@ BROKEN = [
     ("FP504", "from argon2 import PasswordHasher\nhasher = PasswordHasher(time_cost=1, memory_cost=512)"),
     ("FP504", "import bcrypt\ndef hash(password): return bcrypt.hashpw(password, bcrypt.gensalt(4))"),
     ("FP504", "import bcrypt as b\ndef hash(password): return b.hashpw(password, b.gensalt(rounds=6))"),
-    ("FP601", ""),
+    ("FP601", "@app.post('/')\ndef route(item: dict[str, str]): ..."),
     ("FP602", HANDLER % "str(exc)"),
     ("FP602", HANDLER % "f'failed: {exc}'"),
     (
@@ -168,7 +168,7 @@ SOUND = [
     ("FP504", "from argon2 import PasswordHasher\nhasher = PasswordHasher()"),
     ("FP504", "import bcrypt\ndef hash(password): return bcrypt.hashpw(password, bcrypt.gensalt())"),
     ("FP505", "from jose import jwt"),
-    ("FP601", "from fastapi_patterns import install_error_handlers\ninstall_error_handlers(app)"),
+    ("FP601", "@app.get('/')\ndef route(number: int): ..."),
     ("FP602", HANDLER % "'no'"),
     ("FP602", "@app.get('/')\ndef route():\n    try: ...\n    except KeyError as e: raise HTTPException(404, str(e))"),
     ("FP603", ""),

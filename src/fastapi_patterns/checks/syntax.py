@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi_patterns.checks.source import Function, function_of, module_tree, resolved
 
-__all__ = ["layers", "method_or_function", "names_in", "own_function", "qualified", "root_of", "within"]
+__all__ = ["is_broad", "layers", "method_or_function", "names_in", "own_function", "qualified", "root_of", "within"]
 
 _FUNCTIONS = (FunctionType, MethodType, classmethod, staticmethod)
 
@@ -29,6 +29,13 @@ def root_of(node: ast.AST) -> str | None:
     while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else None
+
+
+def is_broad(kind: ast.expr | None) -> bool:
+    """Tell whether an `except` takes any exception."""
+    if isinstance(kind, ast.Tuple):
+        return any(map(is_broad, kind.elts))
+    return kind is None or (isinstance(kind, ast.Name) and kind.id in ("Exception", "BaseException"))
 
 
 def names_in(function: Function) -> dict[str, Any]:
