@@ -59,7 +59,7 @@ GUARDS = {
 }
 NO_GUARDS = {
     "does not refuse": "def guard(request: Request): request.session.get('user')",
-    "does not read": "def guard(request: Request): raise HTTPException(503)",
+    "does not read": "def guard(request: Request): raise HTTPException(503, 'no session yet')",
     "another header": "def guard(request: Request):\n    request.headers['accept-language']" + RAISES,
     "only says so": "def guard(request: Request):\n    'The token is checked by a proxy.'\n    request.headers['host']"
     + RAISES,
