@@ -51,7 +51,10 @@ def me(user: Annotated[Any, Depends(get_current_user)]) -> Any:
 
 @app.post("/items")
 def create(  # type: ignore[no-untyped-def]  # the trap
-    db: Annotated[Session, Depends(get_db)], items: Annotated[list[str], Depends(get_items)], tasks: BackgroundTasks
+    item: dict[str, str],
+    db: Annotated[Session, Depends(get_db)],
+    items: Annotated[list[str], Depends(get_items)],
+    tasks: BackgroundTasks,
 ):
     """Anybody may do this."""
     tasks.add_task(send_mail)

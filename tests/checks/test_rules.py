@@ -1,42 +1,13 @@
 """Each rule on applications that break it, and on their neighbours that do not."""
 
-import importlib
-import itertools
 import sys
-import warnings
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
-from fastapi_patterns.checks import Finding, check_app
 from fastapi_patterns.checks._rules import passwords
-
-_numbers = itertools.count()
-Check = Callable[..., list[Finding]]
-
-
-@pytest.fixture
-def check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Check]:
-    """Write an application, import it, and find what breaks a rule."""
-    monkeypatch.syspath_prepend(str(tmp_path))
-    made = []
-
-    def check(rule: str, code: str, **options: list[str]) -> list[Finding]:
-        name = f"checked_{next(_numbers)}"
-        made.append(name)
-        (tmp_path / f"{name}.py").write_text(
-            f"from typing import Annotated\nfrom fastapi import *\napp = FastAPI()\n{code}\n"
-        )
-        with warnings.catch_warnings(action="ignore"):  # the code is deprecated on purpose
-            module = importlib.import_module(name)
-        return [found for found in check_app(module.app, name, **options) if found.rule == rule]
-
-    yield check
-    for name in made:
-        sys.modules.pop(name, None)
-
+from tests.checks.conftest import Check
 
 BEARER = """
 from fastapi.security import OAuth2PasswordBearer, OAuth2PasswordRequestForm
@@ -137,7 +108,7 @@ BROKEN = [
     ("FP504", "from argon2 import PasswordHasher\nhasher = PasswordHasher(time_cost=1, memory_cost=512)"),
     ("FP504", "import bcrypt\ndef hash(password): return bcrypt.hashpw(password, bcrypt.gensalt(4))"),
     ("FP504", "import bcrypt as b\ndef hash(password): return b.hashpw(password, b.gensalt(rounds=6))"),
-    ("FP601", ""),
+    ("FP601", "@app.post('/')\ndef route(item: dict[str, str]): ..."),
     ("FP602", HANDLER % "str(exc)"),
     ("FP602", HANDLER % "f'failed: {exc}'"),
     (
@@ -197,7 +168,7 @@ SOUND = [
     ("FP504", "from argon2 import PasswordHasher\nhasher = PasswordHasher()"),
     ("FP504", "import bcrypt\ndef hash(password): return bcrypt.hashpw(password, bcrypt.gensalt())"),
     ("FP505", "from jose import jwt"),
-    ("FP601", "from fastapi_patterns import install_error_handlers\ninstall_error_handlers(app)"),
+    ("FP601", "@app.get('/')\ndef route(number: int): ..."),
     ("FP602", HANDLER % "'no'"),
     ("FP602", "@app.get('/')\ndef route():\n    try: ...\n    except KeyError as e: raise HTTPException(404, str(e))"),
     ("FP603", ""),
@@ -233,7 +204,8 @@ def test_a_lifespan_does_take_the_place_of_handlers(
 ) -> None:
     """Which is what FP406 says."""
     found = check("FP406", LIFESPAN % (lifespan, "app"))
-    with TestClient(sys.modules[f"checked_{next(_numbers) - 1}"].app):
+    (name,) = (name for name in sys.modules if name.startswith("checked_"))
+    with TestClient(sys.modules[name].app):
         assert (capsys.readouterr().out == "") == bool(found)
 
 

@@ -8,46 +8,38 @@ from functools import cache, partial
 from types import FunctionType
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.datastructures import DefaultPlaceholder
-from fastapi.routing import APIRouter
 from starlette import status
 from starlette.responses import JSONResponse
 
-from fastapi_patterns.checks.source import Source, defined_at, place_of, resolved
+from fastapi_patterns.checks.source import defined_at, place_of, resolved
 from fastapi_patterns.checks.target import Target
 
 __all__ = ["deprecated", "lost_handlers", "undescribed"]
 
 _LIBRARIES = ("fastapi", "starlette", "sqlalchemy")
-_EVENTS = ("on_event", "add_event_handler")
 _RUN_BY_HAND = ("startup", "_startup", "on_startup")
 
 
 def lost_handlers(target: Target) -> Iterator[tuple[str, str, str]]:
     """Find start-up and shutdown handlers beside a `lifespan=`, which replaces what would run them."""
-    for source in target.sources:
-        nodes = list(ast.walk(source.tree))
-        if any(isinstance(node, ast.Attribute) and node.attr in _RUN_BY_HAND for node in nodes):
-            continue
-        with_lifespan = set(_with_lifespan(nodes, source))
-        for node in nodes:
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _EVENTS):
-                continue
-            owner = node.func.value
-            if isinstance(owner, ast.Attribute) and owner.attr == "router":  # of the application
-                owner = owner.value
-            if isinstance(owner, ast.Name) and owner.id in with_lifespan:
-                yield (
-                    place_of(source.file, node.lineno),
-                    f"this handler never runs: {owner.id} has a lifespan, which takes its place",
-                    "call it in the lifespan, before the yield for start-up and after it for shutdown",
-                )
+    nodes = (node for source in target.sources for node in ast.walk(source.tree))
+    if any(isinstance(node, ast.Attribute) and node.attr in _RUN_BY_HAND for node in nodes):
+        return
+    router = target.app.router
+    running = list(_run_by(router.lifespan_context, set()))
+    for handler in _handlers(router):
+        if not any(handler in _handlers(each) for each in running):
+            yield (
+                defined_at(handler),
+                "this handler never runs: the application has a lifespan, which takes its place",
+                "call it in the lifespan, before the yield for start-up and after it for shutdown",
+            )
 
 
 def deprecated(target: Target) -> Iterator[tuple[str, str, str]]:
     """Find what the installed FastAPI, Starlette and SQLAlchemy themselves mark as deprecated."""
-    for handler in (*target.app.router.on_startup, *target.app.router.on_shutdown):
+    for handler in _handlers(target.app.router):
         yield (
             defined_at(handler),
             "event handlers are deprecated in FastAPI",
@@ -64,7 +56,7 @@ def deprecated(target: Target) -> Iterator[tuple[str, str, str]]:
 
 def undescribed(target: Target) -> Iterator[tuple[str, str, str]]:
     """Find routes in the OpenAPI document that say nothing on what they return; all in one finding."""
-    routes = [endpoint for endpoint in target.endpoints if endpoint.route is not None]
+    routes = [endpoint for endpoint in target.endpoints if _is_described(endpoint.route)]
     silent = [endpoint for endpoint in routes if _says_nothing(endpoint.route)]
     if silent:
         names = ", ".join(f"{each.method} {each.path}" for each in silent[:3]) + (", ..." if len(silent) > 3 else "")
@@ -75,18 +67,24 @@ def undescribed(target: Target) -> Iterator[tuple[str, str, str]]:
         )
 
 
-def _with_lifespan(nodes: list[ast.AST], source: Source) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            kind = resolved(node.value.func, source.names)
-            given = [each.value for each in node.value.keywords if each.arg == "lifespan"]
-            if (
-                isinstance(kind, type)
-                and issubclass(kind, FastAPI | APIRouter)
-                and given
-                and not isinstance(given[0], ast.Constant)
-            ):
-                yield from (each.id for each in node.targets if isinstance(each, ast.Name))
+def _handlers(router: Any) -> list[Any]:
+    return [*getattr(router, "on_startup", ()), *getattr(router, "on_shutdown", ())]
+
+
+def _run_by(lifespan: Any, seen: set[int]) -> Iterator[Any]:
+    """Give the routers whose handlers a lifespan runs: one of a router's own, which others may be wrapped around."""
+    if id(lifespan) in seen:
+        return
+    seen.add(id(lifespan))
+    if type(lifespan).__name__ == "_DefaultLifespan":
+        yield lifespan._router
+    parts: tuple[Any, ...] = ()
+    if isinstance(lifespan, partial):
+        parts = (lifespan.func, *lifespan.args, *lifespan.keywords.values())
+    elif isinstance(lifespan, FunctionType):
+        parts = tuple(inspect.getclosurevars(lifespan).nonlocals.values())
+    for each in parts:
+        yield from _run_by(each, seen)
 
 
 def _marked(node: ast.AST, names: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -135,10 +133,13 @@ def _first_sentence(text: str) -> str:
     return re.split(r"[.](?:\s|$)", " ".join(text.split()))[0]
 
 
+def _is_described(route: Any) -> bool:
+    """Tell whether a route is an operation of the document."""
+    return bool(getattr(route, "include_in_schema", False)) and hasattr(route, "response_model")
+
+
 def _says_nothing(route: Any) -> bool:
-    """Tell whether an operation in the document has an answer of which it has no schema, by nobody's choice."""
-    if not getattr(route, "include_in_schema", False) or not hasattr(route, "response_model"):
-        return False
+    """Tell whether an operation has an answer of which it has no schema, by nobody's choice."""
     status_code = route.status_code or 200
     if (
         route.response_model is not None
