@@ -12,7 +12,7 @@ install_stack(app)
 
 @app.get("/open")
 async def route() -> None:
-    time.sleep(0)
+    time.sleep(0.001)
 """
 PYPROJECT = """
 [tool.pytest.ini_options]

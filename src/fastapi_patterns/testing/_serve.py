@@ -32,6 +32,7 @@ class _Settings:
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
+        self.stash = pytest.Stash()
 
     def getini(self, name: str) -> str:
         return self._settings[name]
