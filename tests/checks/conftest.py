@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from fastapi_patterns.checks import Finding, check_app
-from fastapi_patterns.checks.modules import file_of
 
 
 class Project:
@@ -47,6 +46,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     before = set(sys.modules)
     yield Project(tmp_path)
-    for name in set(sys.modules) - before:
-        if (file_of(sys.modules[name]) or "").startswith(str(tmp_path)):
-            del sys.modules[name]
+    own = [name for name in set(sys.modules) - before if any(str(tmp_path) in place for place in _places(name))]
+    for name in own:
+        del sys.modules[name]
+
+
+def _places(module: str) -> list[str]:
+    """Give where a module is; a folder without a file has a path."""
+    names = getattr(sys.modules[module], "__dict__", {})
+    return [str(names.get("__file__")), *map(str, names.get("__path__", ()))]

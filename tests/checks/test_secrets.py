@@ -101,6 +101,7 @@ labels = {"password": "hunter2", "api_key": "hunter2"}
 other = labels.get("SECRET_KEY", "hunter2")
 
 class Login(BaseModel):
+    """postgresql://app:hunter2@db/app"""
     name: str
     password: str = Field(description="At least 12 letters", examples=["hunter2"])
 login = Field(examples=[Login(name="ada", password="hunter2"), "postgresql://app:hunter2@db/app"])

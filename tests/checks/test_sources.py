@@ -67,12 +67,22 @@ def test_a_flat_layout_is_read_as_a_whole(project: Project) -> None:
     assert found.place == os.path.join("core", "config.py:1")
 
 
-def test_a_package_beside_is_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("here", ["", "elsewhere"])
+def test_a_package_beside_is_read(here: str, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also from another folder, by where the application was imported from."""
-    project.write(shop__main=f"import common.config\n{APP}", common__config=SECRET)
-    monkeypatch.chdir("/")
-    (found,) = project.check("FP501", "shop.main")
+    project.write(shop__api__main=f"import common.config\n{APP}", common__config=SECRET, elsewhere__x="")
+    monkeypatch.chdir(project.folder / here)
+    (found,) = project.check("FP501", "shop.api.main")
     assert found.place.endswith(os.path.join("common", "config.py:1"))
+
+
+def test_the_whole_folder_one_is_in_is_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the application is imported from one of its folders, and other code from another."""
+    project.write(src__shop__main=f"import common\n{APP}", libs__common=SECRET)
+    for folder in ("src", "libs"):
+        monkeypatch.syspath_prepend(str(project.folder / folder))
+    (found,) = project.check("FP501", "shop.main")
+    assert found.place == os.path.join("libs", "common.py:1")
 
 
 def test_what_is_installed_is_not_read_unless_it_is_the_application(
