@@ -26,12 +26,12 @@ def is_ignored(rule: str, place: str) -> bool:
     """Tell whether a comment ignores a rule at a place: in its statement, or alone in the line above."""
     shown, line = line_of(place)
     file = os.path.abspath(shown)
-    comments = _comments(file) if line else {}
+    comments = {at: each for at, each in (_comments(file) if line else {}).items() if rule in each.rules}
     if not comments:
         return False
     lines = _lines_about(file, line)
     above = {each for each in (line - 1, min(lines) - 1) if each in comments and comments[each].alone}
-    return any(rule in comments[each].rules for each in lines | above if each in comments)
+    return bool(above or lines & comments.keys())
 
 
 @cache

@@ -30,14 +30,17 @@ def literals(target: Target) -> Iterator[tuple[str, str, str]]:
                 yield place_of(source.file, line), why, mend
 
 
-def _nodes(node: ast.AST, names: Mapping[str, Any]) -> Iterator[ast.AST]:
+def _nodes(tree: ast.Module, names: Mapping[str, Any]) -> Iterator[ast.AST]:
     """Walk through the code, but not into enums, docstrings and examples for the documentation."""
-    for child in ast.iter_child_nodes(node):
-        text = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
-        example = isinstance(child, ast.keyword) and child.arg in _EXAMPLES
-        if not text and not example and not _is_enum(child, names):
-            yield child
-            yield from _nodes(child, names)
+    left: list[ast.AST] = [tree]
+    while left:
+        node = left.pop()
+        yield node
+        for child in ast.iter_child_nodes(node):
+            text = isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)
+            example = isinstance(child, ast.keyword) and child.arg in _EXAMPLES
+            if not text and not example and not _is_enum(child, names):
+                left.append(child)
 
 
 def _is_enum(node: ast.AST, names: Mapping[str, Any]) -> bool:

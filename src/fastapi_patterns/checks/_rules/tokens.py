@@ -17,7 +17,10 @@ _SCOPES = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 def unverified(target: Target) -> Iterator[tuple[str, str, str]]:
     """Find `jwt.decode` without the check of the signature, unless the same function checks the same token too."""
     for tree, file, names in target.sources:
-        for scope in (node for node in ast.walk(tree) if isinstance(node, _SCOPES)):
+        nodes = list(ast.walk(tree))
+        if not any(isinstance(node, ast.Call) and _is_open(node, names) for node in nodes):
+            continue
+        for scope in (node for node in nodes if isinstance(node, _SCOPES)):
             found = list(calls(scope))
             handed_out = {id(part) for each in ast.walk(scope) if isinstance(each, ast.Return) for part in _heads(each)}
             checked = {_token(call) for call in found if _called(call) in _DECODE and not _is_open(call, names)}
@@ -39,14 +42,14 @@ def _heads(node: ast.AST | None) -> Iterator[ast.AST]:
 
 def _is_open(call: ast.Call, names: Mapping[str, Any]) -> bool:
     """Tell whether a call reads a token as PyJWT and python-jose do, and takes any."""
+    if _called(call) not in (*_DECODE, *_READ):
+        return False
     root = ast.unparse(call.func).partition(".")[0]
     name = dotted_name(call.func, names) if root in names else root  # what a function imports is not known
     if str(name).partition(".")[0] not in ("jwt", "jose"):
         return False
     if _called(call) in _READ:
         return True
-    if _called(call) not in _DECODE:
-        return False
     given = {"algorithms": call.args[2:3], "options": call.args[3:4]}
     for keyword in call.keywords:
         given[keyword.arg or ""] = [keyword.value]
