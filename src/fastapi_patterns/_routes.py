@@ -1,6 +1,7 @@
 """What an application can be asked for: each endpoint with its dependencies, in sub-applications too."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -30,8 +31,22 @@ class Endpoint(NamedTuple):
     app: Any
     route: Any = None
 
+    @property
+    def name(self) -> str:
+        """What its route is called: as it was named, or as the function is, also below a partial."""
+        given = getattr(self.route, "name", None)
+        own = str(getattr(self._function, "__name__", type(self._function).__name__))
+        return own if given in (None, "", partial.__name__) else str(given)
+
+    @property
+    def _function(self) -> Any:
+        found = self.answering
+        while isinstance(found, partial):
+            found = found.func
+        return found
+
     def __str__(self) -> str:
-        name = getattr(self.answering, "__qualname__", None) or type(self.answering).__qualname__
+        name = getattr(self._function, "__qualname__", None) or type(self._function).__qualname__
         return f"{self.method} {self.path} ({name.rpartition('<locals>.')[2]})"
 
 

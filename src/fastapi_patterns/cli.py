@@ -2,29 +2,23 @@
 
 import argparse
 import json
-import os
 import secrets
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import asdict, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
-from fastapi_patterns.exceptions import ConfigurationError, PatternsError
+from fastapi_patterns.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from fastapi_patterns._routes import Endpoint
-    from fastapi_patterns.checks.settings import CheckSettings
 
 __all__ = ["main"]
-
-
-class UsageError(PatternsError):
-    """What was asked for cannot be done; the command ends with 2."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     try:
         result: int = asked.run(asked)
-    except UsageError as error:
+    except ConfigurationError as error:
         sys.stderr.write(f"fastapi-patterns: {error}\n")
         return 2
     return result
@@ -70,10 +64,14 @@ def _parser() -> argparse.ArgumentParser:
 def _check(asked: argparse.Namespace) -> int:
     from fastapi_patterns.checks import check_app
     from fastapi_patterns.checks.findings import ORDER
+    from fastapi_patterns.checks.loading import load_app
+    from fastapi_patterns.checks.settings import read_settings
 
-    settings = _settings()
-    name, app = _load(asked.app or settings.app)
-    found = check_app(app, name.partition(":")[0], public=settings.public, ignore=settings.ignore)
+    settings = read_settings(Path())
+    name = _named(asked.app or settings.app)
+    with redirect_stdout(sys.stderr):  # of the application, which may print
+        app = load_app(name)
+        found = check_app(app, name.partition(":")[0], public=settings.public, ignore=settings.ignore)
     if asked.json:
         _say(json.dumps([asdict(finding) for finding in found], indent=2))
     else:
@@ -85,23 +83,12 @@ def _check(asked: argparse.Namespace) -> int:
 
 
 def _routes(asked: argparse.Namespace) -> int:
-    from fastapi_patterns._routes import endpoints
-    from fastapi_patterns.checks._rules.access import auth_of
+    from fastapi_patterns.checks.loading import load_app
+    from fastapi_patterns.checks.settings import read_settings
 
-    _, app = _load(asked.app or _settings().app)
-    rows = []
-    for endpoint in endpoints(app):
-        route = endpoint.answering
-        rows.append(
-            {
-                "method": endpoint.method,
-                "path": endpoint.path,
-                "auth": auth_of(endpoint) or "-",
-                "scopes": " ".join(_scopes(endpoint.dependant)) or "-",
-                "errors": " ".join(_errors(endpoint)) or "-",
-                "name": getattr(route, "__name__", type(route).__name__),
-            }
-        )
+    name = _named(asked.app or read_settings(Path()).app)
+    with redirect_stdout(sys.stderr):  # of the application, which may print
+        rows = _rows(load_app(name))
     if asked.json:
         _say(json.dumps(rows, indent=2))
         return 0
@@ -112,6 +99,26 @@ def _routes(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _rows(app: FastAPI) -> list[dict[str, str]]:
+    """Give what there is to say on each route."""
+    from fastapi_patterns._routes import endpoints
+    from fastapi_patterns.checks._rules.access import auth_of
+
+    found = list(endpoints(app))
+    documents = {id(owner): _paths(owner) for owner in {id(each.app): each.app for each in found}.values()}
+    return [
+        {
+            "method": each.method,
+            "path": each.path,
+            "auth": auth_of(each) or "-",
+            "scopes": " ".join(_scopes(each.dependant)) or "-",
+            "errors": _errors(each, documents[id(each.app)]),
+            "name": each.name,
+        }
+        for each in found
+    ]
+
+
 def _scopes(dependant: Any) -> list[str]:
     if dependant is None:
         return []
@@ -119,14 +126,21 @@ def _scopes(dependant: Any) -> list[str]:
     return sorted({*own, *(scope for each in dependant.dependencies for scope in _scopes(each))})
 
 
-def _errors(endpoint: "Endpoint") -> list[str]:
-    """Give the statuses of errors that the OpenAPI document has for a route."""
-    if not isinstance(endpoint.app, FastAPI):
-        return []
-    paths = endpoint.app.openapi().get("paths", {})
+def _paths(app: Any) -> dict[str, Any] | None:
+    """Give the paths of an application's OpenAPI document; None where it cannot be made."""
+    try:
+        return dict(app.openapi().get("paths", {})) if isinstance(app, FastAPI) else {}
+    except Exception:  # its own code, and anybody's schemas
+        return None
+
+
+def _errors(endpoint: "Endpoint", paths: dict[str, Any] | None) -> str:
+    """Write the statuses of errors that the OpenAPI document has for a route."""
+    if paths is None:
+        return "?"
     own = max((path for path in paths if endpoint.path.endswith(path)), key=len, default=None)  # without the mounts
     operation = {} if own is None else paths[own].get(endpoint.method.lower(), {})
-    return sorted(code for code in operation.get("responses", ()) if code[:1] in "45")
+    return " ".join(sorted(code for code in operation.get("responses", ()) if code[:1] in "45")) or "-"
 
 
 def _secret(asked: argparse.Namespace) -> int:
@@ -136,39 +150,17 @@ def _secret(asked: argparse.Namespace) -> int:
     from fastapi_patterns.security import Key
     from fastapi_patterns.security._key_files import write_private_pem
 
-    try:
-        key = Key.generate(asked.pair)
-    except ConfigurationError as error:
-        raise UsageError(str(error)) from None
+    key = Key.generate(asked.pair)
     if key.is_secret:
-        raise UsageError(f"{asked.pair} has one secret and no pair of keys: leave --pair out")
+        raise ConfigurationError(f"{asked.pair} has one secret and no pair of keys: leave --pair out")
     _say(write_private_pem(key._material).rstrip())
     return 0
 
 
-def _settings() -> "CheckSettings":
-    from fastapi_patterns.checks.settings import read_settings
-
-    try:
-        return read_settings(Path())
-    except ConfigurationError as error:
-        raise UsageError(str(error)) from None
-
-
-def _load(name: str | None) -> tuple[str, Any]:
-    if not name or ":" not in name:
-        raise UsageError("name the application, such as shop.main:app, here or as app = '...' in pyproject.toml")
-    module_name, _, attribute = name.partition(":")
-    sys.path.insert(0, os.getcwd())
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # something inside the application's own imports is missing
-        raise UsageError(f"there is no module {error.name!r} here") from None
-    app = getattr(module, attribute, None)
-    if app is not None and not isinstance(app, FastAPI) and callable(app):
-        app = app()
-    if not isinstance(app, FastAPI):
-        raise UsageError(f"{name} is no FastAPI application, nor a function that makes one")
-    return name, app
+def _named(name: str | None) -> str:
+    module, _, attribute = (name or "").partition(":")
+    if not module or not attribute:
+        raise ConfigurationError(
+            "name the application, such as shop.main:app, here or as app = '...' in pyproject.toml"
+        )
+    return f"{module}:{attribute}"

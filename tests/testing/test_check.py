@@ -59,6 +59,14 @@ def test_settings_that_are_wrong_are_said(project: pytest.Pytester) -> None:
     ran.stdout.fnmatch_lines(["fail-on must be one of info, warning, error; got 'all'"])
 
 
+def test_a_check_of_no_application_is_said(project: pytest.Pytester) -> None:
+    """Instead of a run that has checked nothing."""
+    project.makepyprojecttoml("[tool.pytest.ini_options]\nfastapi_check = true\n")
+    ran = project.runpytest_subprocess()
+    assert ran.ret == pytest.ExitCode.USAGE_ERROR
+    ran.stderr.fnmatch_lines(["ERROR: fastapi_check is set; name the application too: *"])
+
+
 def test_nothing_is_checked_where_nobody_asks(project: pytest.Pytester) -> None:
     """The rules are not even imported."""
     project.makepyprojecttoml(PYPROJECT.replace("true", "false"))

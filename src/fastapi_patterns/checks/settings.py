@@ -43,18 +43,24 @@ def read_settings(folder: Path) -> CheckSettings:
         found = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return CheckSettings()
-    except tomllib.TOMLDecodeError as error:
+    except (OSError, ValueError) as error:  # tomllib's errors and those of UTF-8 are ValueErrors
         raise ConfigurationError(f"pyproject.toml cannot be read: {error}") from None
-    settings = found.get("tool", {}).get("fastapi-patterns", {}).get("check", {})
+    settings = found
+    for name in ("tool", "fastapi-patterns", "check"):
+        settings = settings.get(name, {})
+        if not isinstance(settings, dict):
+            raise ConfigurationError("[tool.fastapi-patterns.check] in pyproject.toml must be a table")
     unknown = set(settings) - {"app", "public", "ignore", "fail-on"}
     if unknown:
         known = "app, public, ignore, fail-on"
         raise ConfigurationError(f"[tool.fastapi-patterns.check] knows {known}; not {', '.join(sorted(unknown))}")
-    fail_on = settings.get("fail-on", "error")
+    app, fail_on = settings.get("app"), settings.get("fail-on", "error")
+    if app is not None and not isinstance(app, str):
+        raise ConfigurationError(f"app must be a text such as 'shop.main:app'; got {app!r}")
     if fail_on not in ORDER:
         raise ConfigurationError(f"fail-on must be one of {', '.join(ORDER)}; got {fail_on!r}")
     texts = {name: _texts(settings, name) for name in ("public", "ignore")}
-    return CheckSettings(app=settings.get("app"), fail_on=fail_on, **texts)
+    return CheckSettings(app=app, fail_on=fail_on, **texts)
 
 
 def _texts(settings: dict[str, Any], name: str) -> tuple[str, ...]:

@@ -3,13 +3,13 @@
 import ast
 import inspect
 import os
-import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
+
+from fastapi_patterns.checks.modules import is_foreign, variables_of
 
 __all__ = [
     "Function",
@@ -18,16 +18,15 @@ __all__ = [
     "defined_at",
     "dotted_name",
     "function_of",
-    "is_ignored",
+    "is_kind",
+    "line_of",
     "module_tree",
-    "modules_of",
     "place_of",
     "resolved",
     "shown",
 ]
 
-_IGNORE = re.compile(r"#\s*patterns:\s*ignore\[([A-Z0-9,\s]+)\]")
-_INSTALLED = ("site-packages", "dist-packages")
+_NAMED = (ModuleType, type, FunctionType, BuiltinFunctionType, MethodType)
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -52,7 +51,7 @@ class Source(NamedTuple):
 def module_tree(file: str) -> ast.Module | None:
     """Parse a file; None where there is none to read."""
     try:
-        return ast.parse(Path(file).read_text(encoding="utf-8"))
+        return ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
 
@@ -68,38 +67,30 @@ def _functions(file: str) -> dict[tuple[str, int], FunctionNode]:
 
 def function_of(call: Any) -> Function | None:
     """Find the syntax of what FastAPI calls; None for what is no function of the application's own."""
-    while isinstance(call, partial):
-        call = call.func
-    call = getattr(call, "__func__", call)  # of a bound method
-    try:
-        call = inspect.unwrap(call) if callable(call) else call
-    except ValueError:  # it wraps itself
-        return None
+    call = _unwrapped(call)
     if not inspect.isfunction(call):
         call = getattr(type(call), "__call__", None)  # noqa: B004  # an object that is called
         if not inspect.isfunction(call):
             return None
     code = call.__code__
-    if any(part in code.co_filename for part in _INSTALLED):
+    if is_foreign(str(call.__globals__.get("__name__")), code.co_filename):
         return None
     node = _functions(code.co_filename).get((code.co_name, code.co_firstlineno))
     return None if node is None else Function(node, code.co_filename, call.__globals__)
 
 
-def modules_of(app_module: str) -> Iterator[ModuleType]:
-    """Give the modules that were imported from the application's own package, or from beside its module."""
-    package = app_module.partition(".")[0]
-    top = sys.modules.get(package)
-    file = getattr(sys.modules.get(app_module), "__file__", None)
-    folder = None if file is None or hasattr(top, "__path__") else os.path.dirname(os.path.abspath(file))
-    for name, module in sorted(sys.modules.items()):
-        path = getattr(module, "__file__", None)
-        if not path or any(part in path for part in _INSTALLED):
-            continue
-        if name.partition(".")[0] == package or (
-            folder is not None and os.path.dirname(os.path.abspath(path)) == folder
-        ):
-            yield module
+def _unwrapped(call: Any) -> Any:
+    """Give the function below partials, bound methods and decorators, without running any `__getattr__`."""
+    seen: set[int] = set()
+    while id(call) not in seen:
+        seen.add(id(call))
+        if isinstance(call, partial):
+            call = call.func
+        elif type(call) is MethodType:
+            call = call.__func__
+        else:
+            call = inspect.getattr_static(call, "__wrapped__", call)
+    return call
 
 
 def calls(node: ast.AST) -> Iterator[ast.Call]:
@@ -114,12 +105,19 @@ def calls(node: ast.AST) -> Iterator[ast.Call]:
 
 def resolved(node: ast.expr, names: Mapping[str, Any]) -> Any:
     """Give what a name or `module.name` stands for among these globals; None for what they do not tell."""
+    found = None
     if isinstance(node, ast.Name):
-        return names.get(node.id)
-    if isinstance(node, ast.Attribute):
+        found = names.get(node.id)
+    elif isinstance(node, ast.Attribute):
         owner = resolved(node.value, names)
-        return vars(owner).get(node.attr) if isinstance(owner, ModuleType) else None
-    return None
+        found = variables_of(owner).get(node.attr) if is_kind(owner, ModuleType) else None
+    # A proxy says that it is of another class, and may fail or do anything when it is asked.
+    return None if any("__class__" in vars(kind) for kind in type(found).__mro__[:-1]) else found
+
+
+def is_kind(found: Any, kind: type | tuple[type, ...]) -> bool:
+    """Tell whether an object is of a class, without asking the object, which `isinstance` does."""
+    return issubclass(type(found), kind)
 
 
 def dotted_name(node: ast.expr, names: Mapping[str, Any]) -> str | None:
@@ -128,12 +126,13 @@ def dotted_name(node: ast.expr, names: Mapping[str, Any]) -> str | None:
     while isinstance(node, ast.Attribute):
         parts.insert(0, node.attr)
         node = node.value
-    found = names.get(node.id) if isinstance(node, ast.Name) else None
-    root = getattr(found, "__name__", None)
-    if not isinstance(root, str):
+    found: Any = names.get(node.id) if isinstance(node, ast.Name) else None
+    if not is_kind(found, _NAMED):
         return None
-    module = getattr(found, "__module__", None)
-    if not isinstance(module, str) or module == root:
+    if is_kind(found, ModuleType):
+        return ".".join([str(variables_of(found).get("__name__")), *parts])
+    root, module = found.__name__, getattr(found, "__module__", None)
+    if not isinstance(module, str):
         return ".".join([root, *parts])
     public = ".".join(part for part in module.split(".") if not part.startswith("_"))  # httpx._api.get is httpx.get
     return ".".join([public or module, getattr(found, "__qualname__", root), *parts])
@@ -153,23 +152,10 @@ def shown(file: str) -> str:
     return file if relative.startswith(os.pardir) else relative
 
 
-def is_ignored(rule: str, place: str) -> bool:
-    """Tell whether the line of a place, or the one above it, says `# patterns: ignore[RULE]`."""
+def line_of(place: str) -> tuple[str, int]:
+    """Give the file and the line of a place; the whole of it and 0 for one that is no line."""
     file, _, line = place.rpartition(":")
-    if not line.isdigit():
-        return False
-    lines = _lines(file)
-    near = lines[max(0, int(line) - 2) : int(line)]
-    found = [match[1] for text in near if (match := _IGNORE.search(text))]
-    return any(rule in re.split(r"[\s,]+", ids) for ids in found)
-
-
-@cache
-def _lines(file: str) -> list[str]:
-    try:
-        return Path(file).read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return []
+    return (file, int(line)) if line.isdecimal() else (place, 0)
 
 
 def defined_at(call: Callable[..., Any]) -> str:

@@ -1,6 +1,6 @@
 """The application under check, and what the configuration says about it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -9,7 +9,8 @@ from typing import Any
 from fastapi import FastAPI
 
 from fastapi_patterns._routes import Endpoint, endpoints, tree
-from fastapi_patterns.checks.source import Function, Source, function_of, module_tree, modules_of
+from fastapi_patterns.checks.modules import modules_of, variables_of
+from fastapi_patterns.checks.source import Function, Source, function_of, module_tree
 
 __all__ = ["Target"]
 
@@ -30,8 +31,8 @@ class Target:
 
     @cached_property
     def endpoints(self) -> list[Endpoint]:
-        """Everything that requests reach."""
-        return list(endpoints(self.app))
+        """Everything that requests reach; a mount at the root has the path `/`."""
+        return [endpoint._replace(path=endpoint.path or "/") for endpoint in endpoints(self.app)]
 
     @cached_property
     def functions(self) -> list[tuple[str, Function]]:
@@ -47,19 +48,29 @@ class Target:
     @cached_property
     def sources(self) -> list[Source]:
         """The application's own modules."""
-        files = ((str(module.__file__), module) for module in modules_of(self.module))
-        return [Source(tree, file, vars(module)) for file, module in files if (tree := module_tree(file)) is not None]
+        return [Source(tree, file, names) for file, names in self._modules if (tree := module_tree(file)) is not None]
 
     @cached_property
-    def middleware(self) -> list[Any]:
-        """The application's own middleware, outermost first."""
-        return list(self.app.user_middleware)
+    def unread(self) -> list[str]:
+        """The files of its modules that are Python and cannot be parsed."""
+        return [file for file, _ in self._modules if file.endswith(".py") and module_tree(file) is None]
+
+    @cached_property
+    def _modules(self) -> list[tuple[str, dict[str, Any]]]:
+        found = [variables_of(module) for module in modules_of(self.module)]
+        return [(str(names["__file__"]), names) for names in found]
 
     def is_public(self, endpoint: Endpoint) -> bool:
         """Tell whether the configuration lets strangers in."""
-        names = (endpoint.path, f"{endpoint.method} {endpoint.path}")
-        return any(fnmatchcase(name, pattern) for name in names for pattern in self.public)
+        return any(_matches(endpoint, pattern) for pattern in self.public)
 
-    def handlers(self) -> Iterator[tuple[Any, Any]]:
-        """Give the application's exception handlers."""
-        yield from self.app.exception_handlers.items()
+    @cached_property
+    def stale(self) -> list[str]:
+        """What `public` names and is no route."""
+        return [
+            pattern for pattern in self.public if not any(_matches(endpoint, pattern) for endpoint in self.endpoints)
+        ]
+
+
+def _matches(endpoint: Endpoint, pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in (endpoint.path, f"{endpoint.method} {endpoint.path}"))

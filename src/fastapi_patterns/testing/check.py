@@ -9,7 +9,7 @@ from fastapi_patterns.checks.settings import read_settings
 from fastapi_patterns.exceptions import ConfigurationError
 from fastapi_patterns.testing._config import load_application, setting
 
-__all__ = ["pytest_collection_modifyitems"]
+__all__ = ["pytest_collection_modifyitems", "pytest_configure"]
 
 
 _NAME = "fastapi-patterns check"
@@ -45,6 +45,16 @@ class _CheckItem(pytest.Item):
     def reportinfo(self) -> tuple[Any, int | None, str]:
         """Name the item where pytest names tests."""
         return self.config.rootpath / "pyproject.toml", None, self.name
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a check of nothing.
+
+    Raises:
+        pytest.UsageError: No application is named.
+    """
+    if not setting(config, "fastapi_app"):
+        raise pytest.UsageError("fastapi_check is set; name the application too: fastapi_app = 'package.module:app'")
 
 
 @pytest.hookimpl(tryfirst=True)  # `-k` and `-m` choose among all items

@@ -29,6 +29,10 @@ def pytest_configure(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: Starlette's `TestClient` cannot be imported, or a PostgreSQL is asked for without its wheel.
     """
+    if config.getini("fastapi_check"):
+        from fastapi_patterns.testing import check
+
+        config.pluginmanager.register(check, "fastapi_patterns_check")
     if not config.getini("fastapi_app"):
         return
     try:
@@ -48,10 +52,6 @@ def pytest_configure(config: pytest.Config) -> None:
         "a 500; whether uvicorn_server is a thread, or a 'process'",
     )
     config.pluginmanager.register(fixtures, "fastapi_patterns_fixtures")
-    if config.getini("fastapi_check"):
-        from fastapi_patterns.testing import check
-
-        config.pluginmanager.register(check, "fastapi_patterns_check")
     if config.getini("fastapi_db").strip() == "postgres":
         from fastapi_patterns.testing._own_server import OwnServer
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from fastapi_patterns.checks._rules import access, api, browser, calls, errors, passwords, secrets, sessions
+from fastapi_patterns.checks._rules import access, api, browser, calls, errors, passwords, secrets, sessions, tokens
 from fastapi_patterns.checks.findings import Finding, Severity
 from fastapi_patterns.checks.target import Target
 
@@ -37,7 +37,7 @@ RULES = (
     Rule("FP405", "info", "a background task that waits", calls.long_tasks),
     Rule("FP406", "error", "a start-up handler that never runs", api.lost_handlers),
     Rule("FP501", "error", "a secret in the code", secrets.literals),
-    Rule("FP502", "error", "a token that is not verified", secrets.unverified),
+    Rule("FP502", "error", "a token that is not verified", tokens.unverified),
     Rule("FP503", "error", "passlib's bcrypt with bcrypt 5", passwords.passlib_bcrypt),
     Rule("FP504", "error", "passwords that are hashed too cheaply", passwords.weak_hashes),
     Rule("FP505", "error", "a version that takes forged tokens", passwords.known_holes),

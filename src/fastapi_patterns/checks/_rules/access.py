@@ -46,11 +46,11 @@ def open_routes(target: Target) -> Iterator[tuple[str, str, str]]:
 
 
 def _open(target: Target) -> list[Endpoint]:
-    found = []
-    for each in target.endpoints:
-        endpoint = each._replace(path=each.path or "/")
-        if auth_of(endpoint) is None and not target.is_public(endpoint) and not _is_meant_to_be(endpoint):
-            found.append(endpoint)
+    found = [
+        endpoint
+        for endpoint in target.endpoints
+        if auth_of(endpoint) is None and not target.is_public(endpoint) and not _is_meant_to_be(endpoint)
+    ]
     read = {(endpoint.path, endpoint.answering) for endpoint in found if endpoint.method == "GET"}
     return [each for each in found if each.method != "HEAD" or (each.path, each.answering) not in read]
 

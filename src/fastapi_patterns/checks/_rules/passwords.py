@@ -1,12 +1,13 @@
 """How passwords are hashed, and the versions of what guards them."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fastapi_patterns.checks.source import dotted_name, place_of
+from fastapi_patterns.checks.source import Source, dotted_name, is_kind, place_of, resolved
 from fastapi_patterns.checks.target import Target
 
 __all__ = ["known_holes", "passlib_bcrypt", "weak_hashes"]
@@ -32,7 +33,7 @@ def passlib_bcrypt(target: Target) -> Iterator[tuple[str, str, str]]:
     """Find passlib's bcrypt beside bcrypt 5, with which it cannot hash."""
     if _version("bcrypt") < (5,):
         return
-    for place, context in _contexts(target):
+    for place, _, context in _contexts(target):
         schemes = [scheme for scheme in context.schemes() if "bcrypt" in scheme]
         if schemes:
             yield (
@@ -44,20 +45,15 @@ def passlib_bcrypt(target: Target) -> Iterator[tuple[str, str, str]]:
 
 def weak_hashes(target: Target) -> Iterator[tuple[str, str, str]]:
     """Find schemes and costs of new hashes that are far below what OWASP asks for."""
-    for place, context in _contexts(target):
+    for place, name, context in _contexts(target):
         scheme = str(context.default_scheme())
-        if not any(slow in scheme for slow in _SLOW) and any(weak in scheme for weak in _WEAK):
-            yield (place, f"new passwords are kept as {scheme}, which is undone in no time", _SAFE_ENOUGH)
-            continue
-        handler = context.handler(scheme)
-        rounds = getattr(handler, "default_rounds", None)
-        if scheme == "argon2":
-            yield from _weak_argon2(place, getattr(handler, "memory_cost", None), rounds)
-        elif isinstance(rounds, int) and rounds < _LEAST_ROUNDS.get(scheme, 0):
-            yield (place, f"{scheme} with {rounds} rounds; OWASP asks for more than twice as much", _SAFE_ENOUGH)
-    for place, hasher in _found(target, "argon2", "PasswordHasher"):
+        # What is random from the start needs no slow hash.
+        if not (scheme.startswith("hex_") and re.search(r"(?i)key|token|etag|digest", name)):
+            yield from _weak_scheme(place, scheme, context.handler(scheme))
+    for place, _, hasher in _found(target, "argon2", "PasswordHasher"):
         yield from _weak_argon2(place, hasher.memory_cost, hasher.time_cost)
-    yield from _weak_salts(target)
+    for source in target.sources:
+        yield from _weak_calls(source)
 
 
 def known_holes(target: Target) -> Iterator[tuple[str, str, str]]:
@@ -78,48 +74,78 @@ def _weak_argon2(place: str, memory_kib: Any, passes: Any) -> Iterator[tuple[str
         )
 
 
-def _weak_salts(target: Target) -> Iterator[tuple[str, str, str]]:
-    for source in target.sources:
-        for node in ast.walk(source.tree):
-            if isinstance(node, ast.Call) and dotted_name(node.func, source.names) == "bcrypt.gensalt":
-                given = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "rounds")]
-                rounds = given[0].value if given and isinstance(given[0], ast.Constant) else None
-                if isinstance(rounds, int) and rounds < _LEAST_ROUNDS["bcrypt"]:
-                    yield (
-                        place_of(source.file, node.lineno),
-                        f"bcrypt with {rounds} rounds; OWASP asks for 10 at least, and 12 are usual",
-                        "leave the number out, or write 12",
-                    )
+def _weak_scheme(place: str, scheme: str, handler: Any) -> Iterator[tuple[str, str, str]]:
+    """Judge one of passlib's schemes with its costs."""
+    rounds = getattr(handler, "default_rounds", None)
+    if not any(slow in scheme for slow in _SLOW) and any(weak in scheme for weak in _WEAK):
+        yield (place, f"new passwords are kept as {scheme}, which is undone in no time", _SAFE_ENOUGH)
+    elif scheme == "argon2":
+        yield from _weak_argon2(place, getattr(handler, "memory_cost", None), rounds)
+    elif isinstance(rounds, int) and rounds < _LEAST_ROUNDS.get(scheme, 0):
+        yield (place, f"{scheme} with {rounds} rounds; OWASP asks for more than twice as much", _SAFE_ENOUGH)
 
 
-def _contexts(target: Target) -> Iterator[tuple[str, Any]]:
+def _weak_calls(source: Source) -> Iterator[tuple[str, str, str]]:
+    """Find `bcrypt.gensalt(4)`, unless it is one of two cases, and `pbkdf2_sha256.hash(...)` of passlib's."""
+    nodes = list(ast.walk(source.tree))
+    cases = {id(each) for node in nodes if isinstance(node, ast.IfExp) for each in ast.walk(node)}
+    for node in nodes:
+        if not isinstance(node, ast.Call):
+            continue
+        if dotted_name(node.func, source.names) == "bcrypt.gensalt" and id(node) not in cases:
+            given = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "rounds")]
+            rounds = given[0].value if given and isinstance(given[0], ast.Constant) else None
+            if isinstance(rounds, int) and rounds < _LEAST_ROUNDS["bcrypt"]:
+                yield (
+                    place_of(source.file, node.lineno),
+                    f"bcrypt with {rounds} rounds; OWASP asks for 10 at least, and 12 are usual",
+                    "leave the number out, or write 12",
+                )
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "hash":
+            handler = resolved(node.func.value, source.names)
+            scheme = str(getattr(handler, "name", "")) if _is_of_passlib(handler) else "hex_"
+            if not scheme.startswith("hex_"):
+                yield from _weak_scheme(place_of(source.file, node.lineno), scheme, handler)
+
+
+def _is_of_passlib(handler: Any) -> bool:
+    return is_kind(handler, type) and str(handler.__module__).startswith("passlib.")
+
+
+def _contexts(target: Target) -> Iterator[tuple[str, str, Any]]:
     yield from _found(target, "passlib", "CryptContext")
 
 
-def _found(target: Target, package: str, kind: str) -> Iterator[tuple[str, Any]]:
-    """Give objects in the application's globals, each once, with the line where it is made if that can be seen."""
+def _found(target: Target, package: str, kind: str) -> Iterator[tuple[str, str, Any]]:
+    """Give objects in the application's globals and classes, each once, with the line that makes it if it is seen."""
     if package not in sys.modules:
         return
-    found: dict[int, tuple[str, Any]] = {}
+    found: dict[int, tuple[str, str, Any]] = {}
     for source in target.sources:
-        made = _made_at(source.tree)
-        for name, value in source.names.items():
+        made = dict(_made_at(source.tree))
+        for name, value in _values(source.names):
             if type(value).__name__ == kind and type(value).__module__.partition(".")[0] == package:
                 if name in made:
-                    found[id(value)] = (place_of(source.file, made[name]), value)
+                    found[id(value)] = (place_of(source.file, made[name]), name, value)
                 else:
-                    found.setdefault(id(value), (f"{source.names['__name__']}.{name}", value))
+                    found.setdefault(id(value), (f"{source.names['__name__']}.{name}", name, value))
     yield from found.values()
 
 
-def _made_at(tree: ast.Module) -> dict[str, int]:
-    return {
-        each.id: node.lineno
-        for node in tree.body
-        if isinstance(node, ast.Assign | ast.AnnAssign)
-        for each in (node.targets if isinstance(node, ast.Assign) else [node.target])
-        if isinstance(each, ast.Name)
-    }
+def _values(names: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in names.items():
+        yield name, value
+        if is_kind(value, type) and value.__module__ == names["__name__"]:
+            yield from ((f"{name}.{each}", inner) for each, inner in vars(value).items())
+
+
+def _made_at(tree: ast.Module | ast.ClassDef, prefix: str = "") -> Iterator[tuple[str, int]]:
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            yield from _made_at(node, f"{prefix}{node.name}.")
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from ((f"{prefix}{each.id}", node.lineno) for each in targets if isinstance(each, ast.Name))
 
 
 def _imports(tree: ast.Module, module: str) -> bool:
