@@ -1,5 +1,7 @@
 """What an application has beside the plugin's fixtures: session classes of its own, and engines that it kept."""
 
+from importlib.util import find_spec
+
 import pytest
 
 from tests.testing.projects import configure
@@ -34,6 +36,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 """
 
 
+@pytest.mark.skipif(find_spec("sqlmodel") is None, reason="could not import 'sqlmodel'")
 @pytest.mark.parametrize(
     ("words", "imports", "get_db"),
     [
