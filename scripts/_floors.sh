@@ -18,7 +18,7 @@ if [ "$(cat "$VENV/.floors" 2>/dev/null)" != "$key" ]; then
   # needs, because httpx2 asks for a newer one.
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$VENV/floors.txt" \
     httpx sniffio pytest-asyncio hypothesis pytest-xdist uvicorn markdown-it-py email-validator \
-    structlog loguru alembic limits freezegun polyfactory factory-boy pydantic-settings secure pyyaml
+    structlog loguru alembic limits freezegun polyfactory factory-boy pydantic-settings secure pyyaml pyjwt itsdangerous
   "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "anyio<4.10" --editable .
   printf '%s' "$key" > "$VENV/.floors"
 fi
