@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 VENV="${VENV:-.venv}"
+# Tests start hundreds of processes. Where nothing may be cached, each of them compiles all of the package again.
+unset PYTHONDONTWRITEBYTECODE
 
 say() { printf '\033[2m==>\033[0m %s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
