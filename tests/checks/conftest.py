@@ -2,10 +2,12 @@
 
 import importlib
 import itertools
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -70,7 +72,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     before = set(sys.modules)
-    yield Project(tmp_path)
+    with patch.dict(os.environ):  # the code may write there
+        yield Project(tmp_path)
     own = [name for name in set(sys.modules) - before if any(str(tmp_path) in place for place in _places(name))]
     for name in own:
         del sys.modules[name]
