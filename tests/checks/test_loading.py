@@ -88,7 +88,7 @@ Settings(port="hunter2")
         ("raise ValueError('a\\n b')", "ValueError: a b", "core/config.py:1: raise ValueError('a\\n b')"),
         ("import sys\nsys.exit('no X')", "SystemExit: no X", "core/config.py:2: sys.exit('no X')"),
         ("raise SystemExit", "SystemExit", "core/config.py:1: raise SystemExit"),
-        ("import re\nre.compile('(')", "error: missing ), unterm*", "core/config.py:2: re.compile('(')"),
+        ("import re\nre.compile('(')", "*rror: missing ), unterm*", "core/config.py:2: re.compile('(')"),
         (SETTINGS, "ValidationError: secret_key: Field required; port: Input should be a valid integer*", "*:6: Sett*"),
         ("x = (", "SyntaxError: '(' was never closed (config.py, line 1)", "main.py:1: import core.config"),
     ],

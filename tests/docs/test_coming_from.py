@@ -25,7 +25,7 @@ PAGES = {
 }
 LOGS = ("correlation_id", "structlog_recipe")
 NEEDS = {"fastapi_users_app": "fastapi_users", "authx_app": "authx", "correlation_id": "asgi_correlation_id"}
-SECRET = "Zq7xLw2p" * 3 + "k9Vt4mRb" * 3
+SECRET = "Zq7xLw2pGh5-k9Vt4mRbXs8_Ny3cDf6jQe1uTa0oWz7i"
 # What an application says of its own: where accounts are made, and what its tokens hold.
 KNOWN: dict[str, dict[str, Any]] = {
     "fastapi_users_app": {"users": "/register", "claims": {"aud": ["fastapi-users:auth"]}}

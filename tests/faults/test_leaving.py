@@ -120,7 +120,7 @@ def test_a_client_that_leaves_a_stream_in_a_statement(kind: Kind, books: Books, 
                     session.add(Entry(id=number, code=str(number)))
                     session.flush()
                     yield b"first"
-                    session.execute(text("SELECT pg_sleep(0.3)"))
+                    session.execute(text("SELECT pg_sleep(1)"))
                     yield b"second"
 
             return StreamingResponse(body())
@@ -147,7 +147,8 @@ def test_a_client_that_leaves_a_stream_in_a_statement(kind: Kind, books: Books, 
                 gc.collect()
             return site.checked_out == 0
 
-        assert within(1.0 + SLACK_S, is_back)
+        statement_s = 1.0 if kind == "sync" else 0.0  # a thread in a statement is not cancelled
+        assert within(statement_s + 1.0 + SLACK_S, is_back)
         print(f"\nleft a stream, {kind}, {middleware}: back after {time.monotonic() - left:.3f} s")
         site.check(url, [], settle_s=1.0)
 

