@@ -195,3 +195,21 @@ def test_a_test_that_opens_the_applications_own_database_is_warned_of(pytester: 
     )
     result.stdout.fnmatch_lines(["test_it.py::test_script", "*this test opened Database(sqlite:///real.db)*"])
     result.stdout.no_fnmatch_line("test_it.py::test_isolated")
+
+
+def test_a_database_of_a_test_does_not_import_the_application(pytester: pytest.Pytester) -> None:
+    """Which may need an environment that tests of something else do not have."""
+    pytester.makepyfile(
+        shop="raise KeyError('SECRET_KEY')",
+        test_it="""
+        from fastapi_patterns import Database
+
+        def test_it():
+            database = Database("sqlite://")
+            with database.session_scope() as session:
+                assert session.connection()
+            database.engine.dispose()
+        """,
+    )
+    configure(pytester)
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)

@@ -1,6 +1,7 @@
 """Warns of a test that opens the application's own database, because it uses no fixture that would have bound it."""
 
 import os
+import sys
 import warnings
 from functools import partial
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from fastapi_patterns.exceptions import ConfigurationWarning, MissingExtraError
-from fastapi_patterns.testing._config import load_application
+from fastapi_patterns.testing._config import load_application, setting
 
 __all__ = ["pytest_configure"]
 
@@ -31,5 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _warn(config: pytest.Config, database: Any) -> None:
     from fastapi_patterns.testing.databases import Databases
 
+    if setting(config, "fastapi_app").partition(":")[0] not in sys.modules:
+        return  # a test of something else: importing the application for it may need what only the application has
     if os.environ.get("PYTEST_CURRENT_TEST") and database in Databases(load_application(config), config).all:
         warnings.warn(_WORDS.format(database=database), ConfigurationWarning, stacklevel=4)
